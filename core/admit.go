@@ -1,0 +1,460 @@
+package core
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+)
+
+// This file alone lets jobs in or refuses them.
+//
+// Capacity is counted in units, one for each accepted job that has not started.
+// At every instant
+//
+//	room + credits of all slots + queued jobs = capacity
+//
+// where room is kept by the intake and a slot's credit are the units it got
+// back by starting jobs and has not returned yet. Children take their unit from
+// their slot's credit, so a tree of tasks runs without touching the intake.
+// Only when room looks used up are the credits gathered. As long as somebody
+// waits for room, or the queue was just seen full, the engine is "hungry":
+// slots then return each unit at once, and it goes to the first who waits.
+// Hungry is announced before the credits are gathered, and slots look at it
+// after they have counted a start, under the same mutex that the gathering
+// takes: a unit is either gathered or returned.
+//
+// A job that was stored by force (a task to be run again) may drive room below
+// zero; then nobody gets in until that many have started.
+
+// intake is where jobs enter.
+type intake struct {
+	_        [64]byte
+	mu       sync.Mutex
+	closed   bool
+	room     int // free units
+	capacity int // -1 for unbounded
+	accepted uint64
+	queue    fifo // the built-in scheduler's shared queue
+	live     int  // entries that were alive at the last sweep
+	visible  atomic.Bool
+	_        [64]byte
+
+	scheduler Scheduler // the user's, or nil
+	optional  optional
+	dead      int // entries that were cancelled or claimed in place since the last sweep
+
+	first, last *blockedJob // who waits for room, in order
+	blocked     int
+	delayed     map[*record]struct{}
+	held        bool // delayed jobs are handed back, not run again
+}
+
+// blockedJob is a job whose submitter waits for room.
+type blockedJob struct {
+	job        Job
+	waiter     *waiter
+	prev, next *blockedJob
+	queued     bool  // still in the list
+	inside     bool  // a task submits it
+	err        error // why it was refused; nil if it was accepted
+}
+
+const manyUnits = math.MaxInt / 4
+
+type reason int
+
+const (
+	reasonInvalid reason = iota
+	reasonClosed
+	reasonContext
+	reasonFull
+	reasonDiscard
+	reasonInternal
+	reasons
+)
+
+// refuse counts a refusal and returns it as an error.
+func (e *Engine) refuse(why reason, err error) error {
+	e.rejected[why].Add(1)
+	capacity := 0
+	if s := e.settings.Load(); s != nil {
+		capacity = s.QueueCapacity
+	}
+	err = &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+	e.hookRejected(err)
+	return err
+}
+
+// admission is one call of Submit and its like, on its way in.
+type admission struct {
+	ctx    context.Context // nil: wait without end
+	job    Job
+	policy RejectPolicy
+	worker *worker // of the task that submits; nil outside
+	task   *record // that task
+}
+
+// admit accepts a.job or refuses it. A nil error means that it is accepted, and
+// perhaps already resolved.
+func (e *Engine) admit(a *admission) error {
+	if a.worker != nil && e.in.scheduler == nil {
+		if done, err := e.admitChild(a); done {
+			return err
+		}
+	}
+	in := &e.in
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	if in.first == nil && (in.room > 0 || e.gather()) {
+		err := e.store(a.job)
+		in.mu.Unlock()
+		if err != nil {
+			return e.refuse(reasonInternal, err)
+		}
+		e.notify()
+		return nil
+	}
+	in.mu.Unlock()
+	return e.admitFull(a)
+}
+
+// acceptsChild reports whether a may enter although the engine drains.
+func (e *Engine) acceptsChild(a *admission) bool {
+	return a.worker != nil && e.signal.Load()&signalStopping == 0 && e.settings.Load().AcceptChildren
+}
+
+// store takes a unit and stores job. The caller holds in.mu.
+func (e *Engine) store(job Job) error {
+	in := &e.in
+	if in.scheduler != nil {
+		if err := in.schedPush(job); err != nil {
+			return err
+		}
+	} else {
+		in.queue.push(job)
+	}
+	in.room--
+	in.accepted++
+	if !in.visible.Load() {
+		in.visible.Store(true)
+	}
+	return nil
+}
+
+// admitChild stores a child in the slot of the task that submits it. It reports
+// done = false if the child has to go the common way.
+func (e *Engine) admitChild(a *admission) (done bool, err error) {
+	s := a.worker.slot.Load()
+	if s == nil {
+		return false, nil
+	}
+	for range 2 {
+		s.mu.Lock()
+		signals := e.signal.Load()
+		if signals&(signalDraining|signalStopping) != 0 && !e.acceptsChild(a) {
+			s.mu.Unlock()
+			return true, e.refuse(reasonClosed, ErrClosed)
+		}
+		if signals&(signalHungry|signalExcess) != 0 {
+			s.mu.Unlock()
+			return false, nil
+		}
+		if s.credit > 0 {
+			s.credit--
+			s.tally.accepted++
+			s.children = append(s.children, a.job)
+			s.mu.Unlock()
+			if !e.lot.local.Load() {
+				e.lot.local.Store(true)
+			}
+			e.notify()
+			return true, nil
+		}
+		s.mu.Unlock()
+		if !e.lend(s) {
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+// lendUnits is how many units of capacity a slot gets at a time for children.
+const lendUnits = 16
+
+// lend gives s some units from the intake, if there are plenty.
+func (e *Engine) lend(s *slot) bool {
+	in := &e.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := min(lendUnits, in.room/2)
+	if n <= 0 || in.first != nil {
+		return false
+	}
+	in.room -= n
+	s.mu.Lock()
+	s.credit += n
+	s.mu.Unlock()
+	return true
+}
+
+// gather collects the credits of all slots and reports whether there is room
+// now. The caller holds in.mu.
+func (e *Engine) gather() bool {
+	in := &e.in
+	if e.signal.Load()&signalHungry != 0 {
+		return in.room > 0 // gathered already, and returned at once since
+	}
+	e.signal.Or(signalHungry)
+	e.lot.mu.Lock()
+	slots := e.lot.slots
+	e.lot.mu.Unlock()
+	for _, s := range slots {
+		s.mu.Lock()
+		in.room += s.credit
+		s.credit = 0
+		s.mu.Unlock()
+	}
+	e.outside.mu.Lock()
+	in.room += e.outside.credit
+	e.outside.credit = 0
+	e.outside.mu.Unlock()
+	e.calm()
+	return in.room > 0
+}
+
+// calm ends the hungry state once there is room again. The caller holds in.mu.
+func (e *Engine) calm() {
+	in := &e.in
+	if in.first == nil && in.room > in.capacity/2 && e.signal.Load()&signalHungry != 0 {
+		e.signal.And(^signalHungry)
+	}
+}
+
+// returnCredit returns the units that s has got back.
+func (e *Engine) returnCredit(s *slot) {
+	in := &e.in
+	in.mu.Lock()
+	s.mu.Lock()
+	in.room += s.credit
+	s.credit = 0
+	s.mu.Unlock()
+	served := e.serveBlocked()
+	in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+}
+
+// giveBack returns n units of jobs that left the queue without being started.
+// The caller holds in.mu.
+func (e *Engine) giveBack(n int) int {
+	e.in.room += n
+	return e.serveBlocked()
+}
+
+// serveBlocked lets those who wait for room in, in order, as far as there is
+// room. It returns how many. The caller holds in.mu and calls notify afterwards.
+func (e *Engine) serveBlocked() (served int) {
+	in := &e.in
+	for in.first != nil && in.room > 0 {
+		b := in.first
+		in.unlink(b)
+		if err := e.store(b.job); err != nil {
+			b.err = err
+		} else {
+			served++
+		}
+		b.waiter.signal <- struct{}{}
+	}
+	e.calm()
+	return served
+}
+
+func (in *intake) link(b *blockedJob) {
+	b.queued, b.prev = true, in.last
+	if in.last != nil {
+		in.last.next = b
+	} else {
+		in.first = b
+	}
+	in.last = b
+	in.blocked++
+}
+
+func (in *intake) unlink(b *blockedJob) {
+	if b.prev != nil {
+		b.prev.next = b.next
+	} else {
+		in.first = b.next
+	}
+	if b.next != nil {
+		b.next.prev = b.prev
+	} else {
+		in.last = b.prev
+	}
+	b.prev, b.next, b.queued = nil, nil, false
+	in.blocked--
+}
+
+// admitFull applies the reject policy to a job for which there is no room.
+func (e *Engine) admitFull(a *admission) error {
+	policy := a.policy
+	if policy == rejectDefault {
+		policy = e.settings.Load().Reject
+	}
+	if policy == RejectAsk {
+		asked, err := e.ask(a)
+		if err != nil {
+			return e.refuse(reasonInternal, err)
+		}
+		policy = asked
+	}
+	switch policy {
+	case RejectWait:
+		return e.admitWaiting(a)
+	case RejectCallerRuns:
+		return e.admitCaller(a)
+	case RejectDiscardNewest:
+		return e.admitDiscarded(a)
+	case RejectDiscardOldest, RejectDisplaceLowest:
+		return e.admitFor(a, policy)
+	}
+	return e.refuse(reasonFull, ErrQueueFull)
+}
+
+// ask lets the user's function choose the policy.
+func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
+	s := e.settings.Load()
+	if s.OnFull == nil {
+		return 0, invalidf("the reject policy is RejectAsk, but Config.OnFull is nil")
+	}
+	ctx := a.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if !e.guard("OnFull function", func() { policy = s.OnFull(ctx, a.job) }) {
+		return 0, invalidf("the OnFull function panicked")
+	}
+	if policy == rejectDefault || policy == RejectAsk || !policy.known() {
+		return 0, invalidf("the OnFull function returned %v: allowed are RejectWait to RejectDisplaceLowest", policy)
+	}
+	return policy, nil
+}
+
+// admitWaiting waits for room. A task that waits gives its slot away meanwhile,
+// so that a task cannot be stopped by the full queue of its own engine.
+func (e *Engine) admitWaiting(a *admission) error {
+	in := &e.in
+	b := &blockedJob{job: a.job, waiter: e.getWaiter(), inside: a.worker != nil}
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		e.putWaiter(b.waiter)
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	in.link(b)
+	e.gather()
+	served := e.serveBlocked()
+	in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	var done <-chan struct{}
+	if a.ctx != nil {
+		done = a.ctx.Done()
+	}
+	inside := a.task != nil && a.task.enterCall(a.worker)
+	if inside {
+		a.worker.giveUpSlot()
+	}
+	var cause error
+	select {
+	case <-b.waiter.signal:
+	case <-done:
+		in.mu.Lock()
+		if b.queued {
+			in.unlink(b)
+			cause = context.Cause(a.ctx)
+		}
+		e.calm()
+		in.mu.Unlock()
+		if cause == nil {
+			<-b.waiter.signal // it was served at the same moment
+		}
+	}
+	e.putWaiter(b.waiter)
+	if inside {
+		a.worker.takeSlotBack()
+		a.task.exitCall(a.worker)
+	}
+	switch {
+	case cause != nil:
+		return e.refuse(reasonContext, cause)
+	case b.err == nil:
+		return nil
+	case b.err == ErrClosed:
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	return e.refuse(reasonInternal, b.err)
+}
+
+// admitDiscarded accepts the newcomer and gives it up at once.
+func (e *Engine) admitDiscarded(a *admission) error {
+	r := a.job.record()
+	if r == nil {
+		return e.refuse(reasonDiscard, ErrDiscarded)
+	}
+	in := &e.in
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	r.retire(phaseQueued)
+	in.accepted++
+	e.countRemoved(OutcomeDiscarded, 1)
+	in.mu.Unlock()
+	e.discard(a.job)
+	return nil
+}
+
+// admitFor makes room for the newcomer by giving up a queued job.
+func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
+	in := &e.in
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	var victim Job
+	if in.first != nil || !(in.room > 0 || e.gather()) {
+		var ok bool
+		if victim, ok = e.evict(a.job, policy); !ok && in.room <= 0 {
+			in.mu.Unlock()
+			return e.refuse(reasonFull, ErrQueueFull)
+		}
+	}
+	err := e.store(a.job)
+	in.mu.Unlock()
+	if !victim.IsZero() {
+		e.discard(victim)
+	}
+	if err != nil {
+		return e.refuse(reasonInternal, err)
+	}
+	e.notify()
+	return nil
+}
+
+// discard resolves a job that was given up, outside every lock.
+func (e *Engine) discard(job Job) {
+	err := &RefusedError{Engine: e.name, Capacity: e.settings.Load().QueueCapacity, Reason: ErrDiscarded}
+	if r := job.record(); r != nil {
+		r.fail(err)
+	}
+	e.hookEnded(job, OutcomeDiscarded, err)
+}

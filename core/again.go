@@ -1,0 +1,192 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Again is the error with which a task, or an interceptor, asks to be run again
+// after a delay. The worker is free meanwhile; nothing waits but a timer. The
+// same job with the same future and attributes is then queued again, whether or
+// not there is room. Until then it counts as queued, can be cancelled, and is
+// handed back as undone when the engine shuts down.
+//
+// cause is why; it may be nil. Use errors.Is and errors.As on it through the
+// returned error. Attempt tells the task how often it has been run before.
+func Again(after time.Duration, cause error) error {
+	return &AgainError{After: max(after, 0), Cause: cause}
+}
+
+// AgainError is what Again returns.
+type AgainError struct {
+	After time.Duration
+	Cause error
+}
+
+func (e *AgainError) Error() string {
+	if e.Cause == nil {
+		return fmt.Sprintf("core: run again after %v", e.After)
+	}
+	return fmt.Sprintf("core: run again after %v: %v", e.After, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *AgainError) Unwrap() error { return e.Cause }
+
+// Attempt returns how often the task that ctx belongs to has asked to be run
+// again: 0 on the first run, and outside a task.
+func Attempt(ctx context.Context) int {
+	if r := taskOf(ctx); r != nil {
+		return jobOf(r).Attempt()
+	}
+	return 0
+}
+
+// wish returns the wish to be run again in err, or nil.
+func wish(err error) *AgainError {
+	if err == nil {
+		return nil
+	}
+	var again *AgainError
+	if errors.As(err, &again) {
+		return again
+	}
+	return nil
+}
+
+// runAgain ends this run of r and arranges the next. It reports false if there
+// can be none: the task was cancelled, is over its limit, or is a plain
+// function; then the wish is an error like any other.
+func (w *worker) runAgain(r *record, again *AgainError) bool {
+	e := w.engine
+	x := r.needExtra()
+	if x.expired.Load() || r.interrupted() != nil {
+		return false
+	}
+	busy, ok := r.leave()
+	if !ok {
+		return false
+	}
+	r.stopTimer()
+	r.settleCalls(busy)
+	attempt := x.attempts.Add(1)
+	x.runEnd.Store(nil)
+	job := jobOf(r)
+
+	e.schedCompleted(job)
+	e.in.mu.Lock()
+	s := w.slot.Load()
+	if s == nil {
+		s = &e.outside
+	}
+	// The unit of the next run is taken by force, so that the task cannot be
+	// refused what it was promised.
+	e.in.room--
+	held := e.in.held
+	if !held {
+		e.in.delayed[r] = struct{}{}
+	}
+	s.mu.Lock()
+	w.settle(s)
+	if w.drop(job) {
+		s.tally.again++
+		s.tally.accepted++
+	}
+	s.mu.Unlock()
+	r.becomeDelayed()
+	e.in.mu.Unlock()
+	e.hookRetried(job, int(attempt), again)
+	if held {
+		e.handBackDelayed(r)
+		return true
+	}
+	if again.After == 0 {
+		r.readmit()
+	} else {
+		r.setTimer(phaseDelayed, again.After, r.readmit)
+	}
+	return true
+}
+
+// becomeDelayed is the step resolving -> delayed.
+func (r *record) becomeDelayed() {
+	for {
+		old := r.state.Load()
+		if r.state.CompareAndSwap(old, flagsOf(old)|phaseDelayed) {
+			return
+		}
+	}
+}
+
+// readmit queues a delayed record again.
+func (r *record) readmit() {
+	e := r.engine
+	e.in.mu.Lock()
+	if _, waits := e.in.delayed[r]; !waits {
+		e.in.mu.Unlock()
+		return // cancelled or handed back
+	}
+	for {
+		old := r.state.Load()
+		if phase(old) != phaseDelayed {
+			e.in.mu.Unlock()
+			return
+		}
+		if r.state.CompareAndSwap(old, flagsOf(old)|phaseQueued) {
+			break
+		}
+	}
+	delete(e.in.delayed, r)
+	err := e.restore(jobOf(r))
+	e.in.mu.Unlock()
+	if err != nil {
+		// The user's scheduler failed to take it: it is lost to the scheduler,
+		// not to its future.
+		if r.retire(phaseQueued) {
+			e.dropQueued(r, OutcomeFailed)
+			r.fail(err)
+			e.hookEnded(jobOf(r), OutcomeFailed, err)
+		}
+		return
+	}
+	e.limitQueue(r)
+	e.notify()
+}
+
+// restore stores a job whose unit and acceptance are counted already. The
+// caller holds in.mu.
+func (e *Engine) restore(job Job) error {
+	in := &e.in
+	if in.scheduler != nil {
+		if err := in.schedPush(job); err != nil {
+			return err
+		}
+	} else {
+		in.queue.push(job)
+	}
+	in.visible.Store(true)
+	return nil
+}
+
+// cancelDelayed cancels a record that waits to be run again.
+func (r *record) cancelDelayed(cause error) bool {
+	e := r.engine
+	e.in.mu.Lock()
+	if !r.retire(phaseDelayed) {
+		e.in.mu.Unlock()
+		return false
+	}
+	delete(e.in.delayed, r)
+	e.countRemoved(OutcomeCanceled, 1)
+	served := e.giveBack(1)
+	e.in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	r.fail(&CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: cause})
+	e.hookEnded(jobOf(r), OutcomeCanceled, r.err)
+	e.checkIdle()
+	return true
+}

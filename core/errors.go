@@ -1,0 +1,292 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The sentinel errors. Each is matched with errors.Is; where a typed error says
+// more, its documentation names the sentinel that it matches.
+var (
+	// ErrInvalid: an argument that can never be right, such as a nil task.
+	ErrInvalid = errors.New("core: invalid argument")
+	// ErrConfig: a configuration that New or Reconfigure refuses.
+	ErrConfig = errors.New("core: invalid configuration")
+	// ErrQueueFull: the queue has no room and the policy is not to wait for it.
+	ErrQueueFull = errors.New("core: queue is full")
+	// ErrClosed: Shutdown or Close has begun; no new work is accepted.
+	ErrClosed = errors.New("core: engine is closed")
+	// ErrDiscarded: the task was accepted, then given up for another, or given
+	// up at once, because the queue was full.
+	ErrDiscarded = errors.New("core: task was discarded")
+	// ErrQueueTimeout: the task waited longer than its queue limit and was not
+	// started. It matches context.DeadlineExceeded too.
+	ErrQueueTimeout error = &deadlineError{"core: task waited longer than its queue limit"}
+	// ErrTaskTimeout: the task ran longer than its run limit. It matches
+	// context.DeadlineExceeded too.
+	ErrTaskTimeout error = &deadlineError{"core: task ran longer than its run limit"}
+	// ErrWaitTimeout: GetWithTimeout gave up waiting; the task goes on. It
+	// matches context.DeadlineExceeded too.
+	ErrWaitTimeout error = &deadlineError{"core: gave up waiting for the task"}
+	// ErrPanicked: the task panicked; errors.As finds the *PanicError.
+	ErrPanicked = errors.New("core: task panicked")
+	// ErrGoexit: the task ended its goroutine with runtime.Goexit.
+	ErrGoexit = errors.New("core: task called runtime.Goexit")
+	// ErrSkipped: an interceptor returned without an error and without having
+	// called the next handler, so the task was not run.
+	ErrSkipped = errors.New("core: an interceptor did not run the task")
+	// ErrDeadlock: the wait would never end; errors.As finds the *DeadlockError.
+	ErrDeadlock = errors.New("core: tasks wait for each other in a ring")
+	// ErrUndone: the engine stopped before the task was started; the report of
+	// Shutdown hands it back.
+	ErrUndone = errors.New("core: engine stopped before the task was started")
+	// ErrAbandoned: the engine stopped while the task was running, and the task
+	// ignored the end of its context. Its result is lost.
+	ErrAbandoned = errors.New("core: engine stopped and the task ignored it")
+	// ErrShutdown is the cause with which the contexts of running tasks end
+	// when the engine is stopped by force. It matches context.Canceled too.
+	ErrShutdown error = &canceledError{"core: engine is shutting down"}
+	// ErrInsideTask: a task called Shutdown, Close or WaitIdle on the engine
+	// that runs it, and cannot wait for itself.
+	ErrInsideTask = errors.New("core: a task cannot wait for its own engine to end")
+)
+
+// deadlineError is a sentinel that is a deadline as well.
+type deadlineError struct{ text string }
+
+func (e *deadlineError) Error() string        { return e.text }
+func (e *deadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
+func (e *deadlineError) Timeout() bool        { return true }
+
+// canceledError is a sentinel that is a cancellation as well.
+type canceledError struct{ text string }
+
+func (e *canceledError) Error() string        { return e.text }
+func (e *canceledError) Is(target error) bool { return target == context.Canceled }
+
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+}
+
+// PanicError is the result of a task that panicked. It matches ErrPanicked and,
+// where the value of the panic is an error, that error too.
+type PanicError struct {
+	// Engine and Task are the names of the engine and the task.
+	Engine, Task string
+	// Value is what the task panicked with; a *runtime.PanicNilError for nil.
+	Value any
+	// Stack is the stack of the goroutine at the panic.
+	Stack []byte
+}
+
+// Error describes the panic in one line; the stack is in the field. A panic of
+// the value's own Error or String method shows in the text.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("core: engine %s: task %s panicked: %s", e.Engine, e.Task, fmt.Sprint(e.Value))
+}
+
+// Is matches ErrPanicked.
+func (e *PanicError) Is(target error) bool { return target == ErrPanicked }
+
+// Unwrap returns the value of the panic if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// CancelError is the result of a task that was cancelled. It matches
+// context.Canceled and whatever the cause matches.
+type CancelError struct {
+	// Engine and Task are the names of the engine and the task.
+	Engine, Task string
+	// Started tells whether the task had begun when it was cancelled. If not,
+	// it never runs.
+	Started bool
+	// Cause is the argument of CancelCause, the cause of the context given to
+	// Submit, or context.Canceled.
+	Cause error
+	// Err is what the task itself returned; nil if it was never started.
+	Err error
+}
+
+func (e *CancelError) Error() string {
+	when := "before it started"
+	if e.Started {
+		when = "while it ran"
+	}
+	if e.Cause == nil || e.Cause == context.Canceled {
+		return fmt.Sprintf("core: engine %s: task %s was cancelled %s", e.Engine, e.Task, when)
+	}
+	return fmt.Sprintf("core: engine %s: task %s was cancelled %s: %v", e.Engine, e.Task, when, e.Cause)
+}
+
+// Is matches context.Canceled.
+func (e *CancelError) Is(target error) bool { return target == context.Canceled }
+
+// Unwrap returns the cause and the task's own error.
+func (e *CancelError) Unwrap() []error { return []error{e.Cause, e.Err} }
+
+// TimeoutError is the result of a task that went over one of its two limits. It
+// matches ErrQueueTimeout or ErrTaskTimeout, and context.DeadlineExceeded.
+type TimeoutError struct {
+	// Engine and Task are the names of the engine and the task.
+	Engine, Task string
+	// Limit is the limit that was passed.
+	Limit time.Duration
+	// Started is false for the queue limit, true for the run limit.
+	Started bool
+	// Late tells that the task did not obey: it ended with a result of its own
+	// after the limit. The future's value is that result, Err that error.
+	Late bool
+	// Err is what the task itself returned.
+	Err error
+}
+
+func (e *TimeoutError) Error() string {
+	switch {
+	case !e.Started:
+		return fmt.Sprintf("core: engine %s: task %s waited longer than its queue limit of %v", e.Engine, e.Task, e.Limit)
+	case e.Late && e.Err != nil:
+		return fmt.Sprintf("core: engine %s: task %s ended after its run limit of %v: %v", e.Engine, e.Task, e.Limit, e.Err)
+	case e.Late:
+		return fmt.Sprintf("core: engine %s: task %s ended after its run limit of %v", e.Engine, e.Task, e.Limit)
+	}
+	return fmt.Sprintf("core: engine %s: task %s was stopped at its run limit of %v", e.Engine, e.Task, e.Limit)
+}
+
+// Is matches ErrQueueTimeout or ErrTaskTimeout, and context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool {
+	if e.Started && target == ErrTaskTimeout || !e.Started && target == ErrQueueTimeout {
+		return true
+	}
+	return target == context.DeadlineExceeded
+}
+
+// Unwrap returns the task's own error.
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// Timeout reports true, as net.Error wants it.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// DeadlockError is what Await returns when the wait would close a ring of tasks
+// that wait for each other. It matches ErrDeadlock.
+type DeadlockError struct {
+	// Engine is the name of the engine.
+	Engine string
+	// Tasks are the names of the tasks in the ring; each waits for the next,
+	// the last for the first.
+	Tasks []string
+}
+
+func (e *DeadlockError) Error() string {
+	if len(e.Tasks) == 0 {
+		return fmt.Sprintf("core: engine %s: tasks wait for each other in a ring", e.Engine)
+	}
+	return fmt.Sprintf("core: engine %s: this wait would never end: %s -> %s", e.Engine, strings.Join(e.Tasks, " -> "), e.Tasks[0])
+}
+
+// Is matches ErrDeadlock.
+func (e *DeadlockError) Is(target error) bool { return target == ErrDeadlock }
+
+// RefusedError is why a task was not accepted. It matches the reason:
+// ErrQueueFull, ErrClosed, ErrDiscarded, ErrInvalid, or the cause of a context
+// that ended.
+type RefusedError struct {
+	// Engine is the name of the engine.
+	Engine string
+	// Capacity is the queue's capacity at that moment; -1 if unbounded.
+	Capacity int
+	// Reason is one of the errors named above.
+	Reason error
+}
+
+func (e *RefusedError) Error() string {
+	switch e.Reason {
+	case ErrQueueFull:
+		return fmt.Sprintf("core: engine %s: queue is full: its capacity is %d", e.Engine, e.Capacity)
+	case ErrClosed:
+		return fmt.Sprintf("core: engine %s is closed: Shutdown or Close has begun", e.Engine)
+	}
+	return fmt.Sprintf("core: engine %s: task refused: %v", e.Engine, e.Reason)
+}
+
+// Unwrap returns the reason.
+func (e *RefusedError) Unwrap() error { return e.Reason }
+
+// ShutdownError is the report of a Shutdown or Close that could not end
+// everything well. It matches ErrShutdown and the cause of the context whose
+// end cut the drain short.
+type ShutdownError struct {
+	// Engine is the name of the engine.
+	Engine string
+	// Cause is why the drain was cut short; nil for Close and for a drain that
+	// only handed back delayed tasks.
+	Cause error
+	// Undone are the accepted tasks that were never started, or that waited to
+	// be run again, in the order in which they would have been started as far
+	// as it was known. Their futures failed with ErrUndone.
+	Undone []Undone
+	// Cancelled is the number of running tasks that ended in time once their
+	// context was cancelled.
+	Cancelled int
+	// Ignoring are the running tasks that ignored the end of their context.
+	// Their futures failed with ErrAbandoned, their goroutines still run.
+	Ignoring []Ignoring
+	// Draining tells that the engine is still draining: this call's context
+	// ended, but another caller of Shutdown is willing to wait longer.
+	Draining bool
+}
+
+// Ignoring is a running task that ignored the end of its context.
+type Ignoring struct {
+	// Name is the task's name.
+	Name string
+	// Stack is the stack of its goroutine, where it could be told apart.
+	Stack string
+}
+
+func (e *ShutdownError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "core: engine %s: ", e.Engine)
+	switch {
+	case e.Draining:
+		b.WriteString("still draining for another caller of Shutdown")
+	case e.Cause != nil:
+		b.WriteString("stopped before it was drained")
+	default:
+		b.WriteString("stopped")
+	}
+	if n := len(e.Undone); n > 0 {
+		fmt.Fprintf(&b, ", %d undone", n)
+	}
+	if e.Cancelled > 0 {
+		fmt.Fprintf(&b, ", %d cancelled", e.Cancelled)
+	}
+	if n := len(e.Ignoring); n > 0 {
+		fmt.Fprintf(&b, ", %d ignore the cancellation (", n)
+		for i, t := range e.Ignoring {
+			if i == 3 {
+				b.WriteString(", ...")
+				break
+			}
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(t.Name)
+		}
+		b.WriteString(")")
+	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	return b.String()
+}
+
+// Is matches ErrShutdown.
+func (e *ShutdownError) Is(target error) bool { return target == ErrShutdown }
+
+// Unwrap returns the cause.
+func (e *ShutdownError) Unwrap() error { return e.Cause }

@@ -1,0 +1,311 @@
+package core
+
+// Jobs that leave the queue without being started: cancelled, expired,
+// discarded, displaced, or handed back.
+//
+// A record is taken out by a compare-and-swap on its state; its entry stays
+// behind, dead, and is dropped when it is popped. Dead entries are counted and
+// swept before they outnumber the live ones. A plain function has no state, so
+// its entry itself is taken.
+
+// sweepAfter is how many dead entries are let be in any case.
+const sweepAfter = 64
+
+// countRemoved counts n jobs that ended without having been started. The
+// caller holds in.mu.
+func (e *Engine) countRemoved(outcome Outcome, n int) {
+	e.outside.mu.Lock()
+	e.outside.tally.ended[outcome] += uint64(n)
+	e.outside.tally.removed += uint64(n)
+	e.outside.mu.Unlock()
+}
+
+// dropQueued accounts for a record that was retired while it was queued.
+func (e *Engine) dropQueued(r *record, outcome Outcome) {
+	e.in.mu.Lock()
+	e.countRemoved(outcome, 1)
+	e.entryDied(jobOf(r))
+	served := e.giveBack(1)
+	e.in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	e.checkIdle()
+}
+
+// noteDead accounts for the entry of a job that was claimed in place.
+func (e *Engine) noteDead(job Job) {
+	e.in.mu.Lock()
+	e.entryDied(job)
+	e.in.mu.Unlock()
+}
+
+// entryDied removes the entry of job if that is easy, or remembers that there is
+// one dead entry more. The caller holds in.mu.
+func (e *Engine) entryDied(job Job) {
+	in := &e.in
+	if in.scheduler == nil && in.queue.popNewest(job) {
+		if in.queue.count == 0 {
+			in.visible.Store(false)
+		}
+		return
+	}
+	in.dead++
+	if in.dead > max(sweepAfter, in.live) {
+		in.dead = 0
+		in.live = e.sweep(func(Job) bool { return false })
+	}
+}
+
+// sweep removes the dead entries and those for which drop returns true, and
+// returns how many remain. The caller holds in.mu.
+func (e *Engine) sweep(drop func(Job) bool) (live int) {
+	in := &e.in
+	unwanted := func(job Job) bool {
+		if r := job.record(); r != nil && phase(r.state.Load()) != phaseQueued {
+			return true
+		}
+		if drop(job) {
+			return true
+		}
+		live++
+		return false
+	}
+	if in.scheduler != nil {
+		e.sweepScheduled(unwanted)
+		return live
+	}
+	in.queue.sweep(unwanted)
+	if in.queue.count == 0 {
+		in.visible.Store(false)
+	}
+	e.lot.mu.Lock()
+	slots := e.lot.slots
+	e.lot.mu.Unlock()
+	for _, s := range slots {
+		s.mu.Lock()
+		s.sweep(unwanted)
+		s.mu.Unlock()
+	}
+	return live
+}
+
+// take takes a queued job for good. It reports false if the entry is dead.
+func take(job Job) bool {
+	if job.IsZero() {
+		return false
+	}
+	r := job.record()
+	return r == nil || r.retire(phaseQueued)
+}
+
+// evict gives up one queued job by policy to make room for newcomer. It reports
+// false if there is none to give up. The caller holds in.mu.
+func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) {
+	for {
+		var place *Job
+		slots := e.lockSlots()
+		if policy == RejectDiscardOldest {
+			place = e.oldest(slots)
+		} else {
+			place = e.lowest(slots, newcomer.Priority())
+		}
+		if place != nil {
+			victim = *place
+			*place = Job{}
+		}
+		e.unlockSlots(slots)
+		if place == nil && e.in.scheduler != nil {
+			victim, ok = e.evictScheduled(newcomer, policy)
+			if !ok {
+				return Job{}, false
+			}
+		} else if place == nil {
+			return Job{}, false
+		} else if !take(victim) {
+			continue // it was cancelled or started at this moment
+		}
+		e.countRemoved(OutcomeDiscarded, 1)
+		e.in.room++
+		return victim, true
+	}
+}
+
+// oldest returns the place of the job that entered the shared queue first.
+// Children, which never were there, come last.
+func (e *Engine) oldest(slots []*slot) (place *Job) {
+	live := func(job Job) bool {
+		r := job.record()
+		return !job.IsZero() && (r == nil || phase(r.state.Load()) == phaseQueued)
+	}
+	best := ^uint64(0)
+	for _, s := range slots {
+		for i := s.first; i < s.end; i++ {
+			if live(s.batch[i]) {
+				if sequence := s.sequence + uint64(i-s.first); sequence < best {
+					place, best = &s.batch[i], sequence
+				}
+				break
+			}
+		}
+	}
+	if place == nil {
+		e.in.queue.each(func(p *Job) bool {
+			if live(*p) {
+				place = p
+			}
+			return place == nil
+		})
+	}
+	for i := 0; place == nil && i < len(slots); i++ {
+		slots[i].each(func(p *Job) bool {
+			if live(*p) {
+				place = p
+			}
+			return place == nil
+		})
+	}
+	return place
+}
+
+// lowest returns the place of the newest job of the lowest priority below p.
+func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
+	best := p
+	consider := func(entry *Job) bool {
+		if entry.IsZero() {
+			return true
+		}
+		if r := entry.record(); r != nil && phase(r.state.Load()) != phaseQueued {
+			return true
+		}
+		if q := entry.Priority(); q < best || q == best && place != nil {
+			place, best = entry, q
+		}
+		return true
+	}
+	for _, s := range slots {
+		s.each(consider)
+	}
+	e.in.queue.each(consider)
+	return place
+}
+
+// evictScheduled is evict for the user's scheduler.
+func (e *Engine) evictScheduled(newcomer Job, policy RejectPolicy) (victim Job, ok bool) {
+	if policy == RejectDiscardOldest {
+		e.sweepScheduled(func(job Job) bool {
+			if !ok && take(job) {
+				victim, ok = job, true
+				return true
+			}
+			return false
+		})
+		return victim, ok
+	}
+	for {
+		var choice Job
+		best := newcomer.Priority()
+		e.sweepScheduled(func(job Job) bool {
+			if r := job.record(); r != nil && phase(r.state.Load()) != phaseQueued {
+				return false
+			}
+			if p := job.Priority(); p < best || p == best && !choice.IsZero() {
+				choice, best = job, p
+			}
+			return false
+		})
+		if choice.IsZero() {
+			return Job{}, false
+		}
+		taken := false
+		e.sweepScheduled(func(job Job) bool {
+			if job == choice && !taken {
+				taken = true
+				ok = take(job)
+				return true
+			}
+			return false
+		})
+		if ok || !taken {
+			return choice, ok
+		}
+	}
+}
+
+// lockSlots locks all slots. The caller holds in.mu.
+func (e *Engine) lockSlots() []*slot {
+	e.lot.mu.Lock()
+	slots := e.lot.slots
+	for _, s := range slots {
+		s.mu.Lock()
+	}
+	return slots
+}
+
+func (e *Engine) unlockSlots(slots []*slot) {
+	for _, s := range slots {
+		s.mu.Unlock()
+	}
+	e.lot.mu.Unlock()
+}
+
+// flush moves what is stored in s to the shared queue.
+func (e *Engine) flush(s *slot) {
+	e.in.mu.Lock()
+	s.mu.Lock()
+	if s.queued() > 0 {
+		s.flush(&e.in.queue)
+		e.in.visible.Store(true)
+	}
+	s.mu.Unlock()
+	e.in.mu.Unlock()
+}
+
+// surelyFull reports whether a submission that does not wait would be refused,
+// where that is easy to tell.
+func (e *Engine) surelyFull() bool {
+	if e.signal.Load()&signalHungry == 0 {
+		return false
+	}
+	e.in.mu.Lock()
+	defer e.in.mu.Unlock()
+	return !e.in.closed && (e.in.first != nil || e.in.room <= 0)
+}
+
+// admitCaller runs the newcomer on the goroutine of its submitter: a task in
+// its own slot, everybody else beside the workers.
+func (e *Engine) admitCaller(a *admission) error {
+	if e.signal.Load()&signalPaused != 0 {
+		return e.admitWaiting(a) // nothing starts while the engine is paused
+	}
+	if a.task != nil && a.task.enterCall(a.worker) {
+		if s := a.worker.slot.Load(); s != nil {
+			defer a.task.exitCall(a.worker)
+			return e.runCaller(a, a.worker, s)
+		}
+		a.task.exitCall(a.worker)
+	}
+	e.lot.mu.Lock()
+	w := e.borrowedWorker()
+	w.foreign = true
+	e.lot.mu.Unlock()
+	defer e.unborrow(w)
+	return e.runCaller(a, w, &e.outside)
+}
+
+func (e *Engine) runCaller(a *admission, w *worker, s *slot) error {
+	in := &e.in
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	s.mu.Lock()
+	s.tally.accepted++
+	w.start(s, a.job)
+	s.credit-- // start returned a unit that the job never took
+	s.mu.Unlock()
+	in.mu.Unlock()
+	w.runNested(a.job, nil)
+	return nil
+}

@@ -1,0 +1,129 @@
+package core
+
+// fifo is an unbounded first-in first-out queue of jobs in segments of one page
+// each: 8 bytes a job, no copying when it grows, and memory goes back as it
+// drains, but for a few segments kept for reuse. It is not safe for concurrent
+// use. The built-in scheduler's shared queue is one.
+type fifo struct {
+	head, tail *segment // nil until the first push
+	first      int      // index in head of the oldest job
+	next       int      // index in tail of the next free place
+	count      int      // entries, dead ones included
+	popped     uint64   // entries that have left at the front so far: the sequence number of the oldest
+	spare      *segment // drained segments, linked by next
+	spares     int
+	keep       int // the most spare segments kept
+}
+
+const segmentJobs = 511 // with the link this fills one page of 4 KiB on 64 bits
+
+type segment struct {
+	next *segment
+	jobs [segmentJobs]Job
+}
+
+// keepSegments is how many drained segments are kept by default.
+const keepSegments = 4
+
+func (q *fifo) push(job Job) {
+	if q.tail == nil || q.next == segmentJobs {
+		q.grow()
+	}
+	q.tail.jobs[q.next] = job
+	q.next++
+	q.count++
+}
+
+func (q *fifo) grow() {
+	s := q.spare
+	if s != nil {
+		q.spare, s.next = s.next, nil
+		q.spares--
+	} else {
+		s = new(segment)
+	}
+	if q.tail == nil {
+		q.head, q.first = s, 0
+	} else {
+		q.tail.next = s
+	}
+	q.tail, q.next = s, 0
+}
+
+// pop removes the oldest entry, which may be dead: a zero Job.
+func (q *fifo) pop() Job {
+	s := q.head
+	job := s.jobs[q.first]
+	s.jobs[q.first] = Job{}
+	q.first++
+	q.count--
+	q.popped++
+	switch {
+	case q.count == 0:
+		// Start over in the same segment, so that a queue that is often empty
+		// stays within one piece of memory. The newest segment differs from the
+		// oldest when popNewest has emptied it.
+		q.head, q.first, q.next = q.tail, 0, 0
+	case q.first == segmentJobs:
+		q.head, q.first = s.next, 0
+		s.next = nil
+		if q.spares < max(q.keep, keepSegments) {
+			s.next, q.spare = q.spare, s
+			q.spares++
+		}
+	}
+	return job
+}
+
+// popNewest removes job if it is the newest entry.
+func (q *fifo) popNewest(job Job) bool {
+	if q.count == 0 || q.next == 0 || q.tail.jobs[q.next-1] != job {
+		return false
+	}
+	q.next--
+	q.tail.jobs[q.next] = Job{}
+	q.count--
+	if q.count == 0 {
+		q.head, q.first, q.next = q.tail, 0, 0
+	}
+	return true
+}
+
+// each calls visit with the place of each entry, the oldest first, until it
+// returns false.
+func (q *fifo) each(visit func(place *Job) bool) {
+	first := q.first
+	for s := q.head; s != nil; s = s.next {
+		end := segmentJobs
+		if s == q.tail {
+			end = q.next
+		}
+		for i := first; i < end; i++ {
+			if !visit(&s.jobs[i]) {
+				return
+			}
+		}
+		first = 0
+	}
+}
+
+// sweep removes the entries that are dead or for which drop returns true.
+func (q *fifo) sweep(drop func(Job) bool) {
+	old := *q
+	q.head, q.tail, q.first, q.next, q.count = nil, nil, 0, 0, 0
+	old.each(func(place *Job) bool {
+		if job := *place; !job.IsZero() && !drop(job) {
+			q.push(job)
+		}
+		return true
+	})
+}
+
+// reserve gets the memory for n jobs now and keeps it.
+func (q *fifo) reserve(n int) {
+	q.keep = n/segmentJobs + 1
+	for q.spares < q.keep {
+		q.spare = &segment{next: q.spare}
+		q.spares++
+	}
+}

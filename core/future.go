@@ -1,0 +1,324 @@
+package core
+
+import (
+	"context"
+	"reflect"
+	"time"
+	"unsafe"
+)
+
+// Future is the result of a task that was accepted. It is resolved exactly once
+// with a value and an error, also when the task panics, is cancelled, is
+// discarded, or the engine stops. All methods may be called by any number of
+// goroutines; a Future is never reused. Once resolved it keeps nothing alive
+// but the value and the error.
+//
+// It takes one allocation of 80 bytes and the size of T, rounded up; see
+// BenchmarkSubmit.
+type Future[T any] struct {
+	record
+	work  Task[T] // nil once the task has ended
+	value T       // valid in phase done
+}
+
+func newFuture[T any](e *Engine, task Task[T]) *Future[T] {
+	f := &Future[T]{work: task}
+	f.engine, f.body = e, f
+	return f
+}
+
+func (f *Future[T]) execute(ctx context.Context) (err error) {
+	f.value, err = f.work.Execute(ctx)
+	return err
+}
+
+func (f *Future[T]) task() any { return f.work }
+
+// release forgets the task but not its type, which kind may be reading.
+func (f *Future[T]) release() { (*words)(unsafe.Pointer(&f.work)).data = nil }
+
+func (f *Future[T]) kind() string {
+	w := words{kind: (*words)(unsafe.Pointer(&f.work)).kind}
+	return reflect.TypeOf(*(*Task[T])(unsafe.Pointer(&w))).String()
+}
+
+// result returns the value and the error of a resolved future.
+func (f *Future[T]) result() (T, error) {
+	if phase(f.state.Load()) == phaseAbandoned {
+		var zero T
+		return zero, f.abandoned()
+	}
+	return f.value, f.err
+}
+
+// Await waits until the task has ended and returns its value and its error. It
+// gives up when ctx ends, with an error that matches the context's cause; the
+// task is not affected. A future that is resolved answers at once, whatever ctx
+// says.
+//
+// Inside a task, pass the task's context. Then the wait does not hold a worker
+// up: if the awaited task is still queued, it is run at once on this goroutine;
+// if it runs elsewhere, this task's worker slot goes to other work for the time
+// of the wait. A wait that would close a ring of tasks that wait for each other
+// returns a *DeadlockError. A task run on this goroutine that calls
+// runtime.Goexit ends the waiting task as well, as a plain function call would;
+// both futures say so.
+//
+// Outside a task, if ctx can never end and a worker slot is idle, a task that
+// is still queued is run on this goroutine too.
+func (f *Future[T]) Await(ctx context.Context) (T, error) {
+	if !ended(f.state.Load()) {
+		if err := f.record.await(ctx); err != nil {
+			var zero T
+			return zero, err
+		}
+	}
+	return f.result()
+}
+
+// Get waits until the task has ended and returns its value and its error. It
+// knows no context: inside a task it only blocks and holds the worker up, so
+// use Await there.
+func (f *Future[T]) Get() (T, error) {
+	return f.Await(context.Background())
+}
+
+// GetWithTimeout is Get that gives up after d with ErrWaitTimeout; the task is
+// not affected. With d zero or negative it does not wait.
+func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
+	if !ended(f.state.Load()) && !f.record.awaitFor(d) {
+		var zero T
+		return zero, ErrWaitTimeout
+	}
+	return f.result()
+}
+
+// Done returns a channel that is closed when the future is resolved.
+func (f *Future[T]) Done() <-chan struct{} { return f.record.doneChannel() }
+
+// IsDone reports whether the future is resolved.
+func (f *Future[T]) IsDone() bool { return ended(f.state.Load()) }
+
+// Cancel is CancelCause with context.Canceled.
+func (f *Future[T]) Cancel() bool { return f.record.cancel(context.Canceled) }
+
+// CancelCause cancels the task. If it has not started it never will, and the
+// future fails with a *CancelError at once. If it is running its context ends
+// with cause, and the future is resolved when it returns: with a *CancelError
+// if it returned an error that says it was cancelled, otherwise with what it
+// returned. CancelCause reports whether this call made the difference: false
+// for the second call and for an ended task. A nil cause is context.Canceled.
+func (f *Future[T]) CancelCause(cause error) bool {
+	if cause == nil {
+		cause = context.Canceled
+	}
+	return f.record.cancel(cause)
+}
+
+// OnDone calls fn with the result once the future is resolved, at once if it
+// is. The functions of one future are called one after another in the order of
+// registration, on a goroutine of their own: never on a worker, which they
+// could hold up, and never on the caller's. A panic of fn is reported to the
+// hooks and the logger, and the next function is called all the same. Shutdown
+// waits for fn to return.
+func (f *Future[T]) OnDone(fn func(T, error)) {
+	if fn == nil {
+		return
+	}
+	f.record.onDone(func() { fn(f.result()) })
+}
+
+// finish publishes the result of a record in phase resolving: the one step
+// after which everybody sees it. value and r.err must have been written.
+func (r *record) finish() {
+	r.body.release()
+	for {
+		old := r.state.Load()
+		if r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
+			if old&flagObserved != 0 {
+				r.announce()
+			}
+			return
+		}
+	}
+}
+
+// fail resolves a record in phase resolving that was not run.
+func (r *record) fail(err error) {
+	r.err = err
+	r.stopTimer()
+	r.endContext()
+	r.finish()
+}
+
+func (r *record) abandoned() error {
+	x := r.extra.Load()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.verdict
+}
+
+// observe registers that somebody looks at extra. It reports whether the
+// record was resolved before; then nobody will look. The caller holds x.mu.
+func (r *record) observe() (already bool) {
+	return ended(r.state.Or(flagObserved))
+}
+
+// announce wakes all who wait for the result. Waiters registered under x.mu
+// before they set flagObserved, and announce takes x.mu after the record has
+// become done, so each is either seen here or sees the result itself.
+func (r *record) announce() {
+	x := r.extra.Load()
+	x.mu.Lock()
+	waiters, done, unwatch := x.waiters, x.done, x.unwatch
+	x.waiters, x.unwatch = nil, nil
+	r.startCallbacks(x)
+	if done != nil {
+		close(done)
+	}
+	x.mu.Unlock()
+	for _, w := range waiters {
+		w.signal <- struct{}{}
+	}
+	if unwatch != nil {
+		unwatch()
+	}
+}
+
+func (r *record) doneChannel() <-chan struct{} {
+	x := r.needExtra()
+	x.mu.Lock()
+	if x.done == nil {
+		x.done = make(chan struct{})
+		if r.observe() {
+			close(x.done)
+		}
+	}
+	done := x.done
+	x.mu.Unlock()
+	r.watchParent(nil)
+	return done
+}
+
+func (r *record) onDone(fn func()) {
+	x := r.needExtra()
+	x.mu.Lock()
+	x.callbacks = append(x.callbacks, fn)
+	if r.observe() {
+		r.startCallbacks(x)
+	}
+	x.mu.Unlock()
+	r.watchParent(nil)
+}
+
+// startCallbacks starts the goroutine that calls the callbacks, unless there
+// are none or it runs already. The caller holds x.mu.
+func (r *record) startCallbacks(x *extra) {
+	if len(x.callbacks) == 0 || x.calling {
+		return
+	}
+	x.calling = true
+	r.engine.lot.enter()
+	go r.runCallbacks(x)
+}
+
+func (r *record) runCallbacks(x *extra) {
+	finished := false
+	defer func() {
+		if finished {
+			r.engine.lot.leave()
+			return
+		}
+		go r.runCallbacks(x) // a callback called Goexit: go on without it
+	}()
+	for {
+		x.mu.Lock()
+		if len(x.callbacks) == 0 {
+			x.calling, x.callbacks = false, nil
+			x.mu.Unlock()
+			finished = true
+			return
+		}
+		fn := x.callbacks[0]
+		x.callbacks[0] = nil
+		x.callbacks = x.callbacks[1:]
+		x.mu.Unlock()
+		r.engine.guard("OnDone callback", fn)
+	}
+}
+
+// watchParent makes the end of the context given to Submit resolve the record
+// while it is queued. It is done only once somebody waits, because only then
+// the difference to the check before the start can be seen. own is the
+// waiter's own context, which needs no second watch.
+func (r *record) watchParent(own context.Context) {
+	if r.parent.background() || phase(r.state.Load()) != phaseQueued {
+		return
+	}
+	parent := r.parent.get()
+	if parent == nil || parent == own || parent.Done() == nil {
+		return
+	}
+	x := r.needExtra()
+	x.mu.Lock()
+	watched := x.unwatch != nil
+	x.mu.Unlock()
+	if watched {
+		return
+	}
+	unwatch := context.AfterFunc(parent, func() { r.cancelQueued(context.Cause(parent)) })
+	x.mu.Lock()
+	if x.unwatch == nil && phase(r.state.Load()) == phaseQueued {
+		x.unwatch, unwatch = unwatch, nil
+	}
+	x.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
+}
+
+// cancel cancels the record, whatever it does at the moment.
+func (r *record) cancel(cause error) bool {
+	for {
+		switch state := r.state.Load(); phase(state) {
+		case phaseQueued:
+			if r.cancelQueued(cause) {
+				return true
+			}
+		case phaseDelayed:
+			if r.cancelDelayed(cause) {
+				return true
+			}
+		case phaseRunning:
+			return r.cancelRunning(cause)
+		default:
+			return false
+		}
+	}
+}
+
+func (r *record) cancelQueued(cause error) bool {
+	if !r.retire(phaseQueued) {
+		return false
+	}
+	r.engine.dropQueued(r, OutcomeCanceled)
+	r.fail(&CancelError{Engine: r.engine.name, Task: r.name(), Cause: cause})
+	r.engine.hookEnded(jobOf(r), OutcomeCanceled, r.err)
+	return true
+}
+
+// cancelRunning ends the context of a running record. The first cause stays.
+func (r *record) cancelRunning(cause error) bool {
+	m := r.merged()
+	x := r.extra.Load()
+	x.mu.Lock()
+	first := x.cause == nil && phase(r.state.Load()) == phaseRunning
+	if first {
+		x.cause = cause
+	}
+	x.mu.Unlock()
+	if first {
+		m.cancel(cause)
+	}
+	return first
+}

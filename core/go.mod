@@ -1,0 +1,3 @@
+module github.com/uptutu/goman/core
+
+go 1.26.0

@@ -1,0 +1,216 @@
+package core
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+)
+
+// Hooks is a set of functions that the engine calls when something happens, in
+// the manner of net/http/httptrace.ClientTrace. A nil function is not called;
+// an engine without hooks pays one look at a pointer for each task.
+//
+// A hook is called on the goroutine on which the thing happens, outside every
+// lock, and should return soon. Its panic is contained and reported to the
+// logger. Hooks for different jobs are called at the same time; for one job
+// Accepted may come after Started, because a worker may be faster than the
+// submitter.
+type Hooks struct {
+	// Accepted: a job was let in.
+	Accepted func(job Job)
+	// Rejected: a submission was refused with err, a *RefusedError.
+	Rejected func(err error)
+	// Started: a job begins to run, for the first time or again.
+	Started func(job Job)
+	// Ended: a job has ended. Its future is resolved, its attributes can still
+	// be asked for. Also for jobs that never started.
+	Ended func(job Job, outcome Outcome, err error)
+	// Retried: a job is to be run again after a delay; attempt counts from 1.
+	Retried func(job Job, attempt int, wish *AgainError)
+	// Panicked: a task panicked. Called before Ended.
+	Panicked func(job Job, err *PanicError)
+	// Worker: a goroutine of the engine starts (true) or ends (false).
+	Worker func(id int, started bool)
+	// Changed: the engine's life or settings changed.
+	Changed func(change Change)
+}
+
+// Change is what Hooks.Changed is told.
+type Change uint8
+
+// The changes.
+const (
+	Paused Change = iota + 1
+	Resumed
+	Reconfigured
+	ShutdownBegun
+	ShutdownEnded
+)
+
+// String returns the name of c in lower case.
+func (c Change) String() string {
+	names := [...]string{"", "paused", "resumed", "reconfigured", "shutdown begun", "shutdown ended"}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "change"
+}
+
+// hookSet is the hooks of an engine.
+type hookSet struct{ list []*Hooks }
+
+// AddHooks adds hooks while the engine runs. The function it returns removes
+// them; calls that have begun may still be running then.
+func (e *Engine) AddHooks(h Hooks) (remove func()) {
+	if !e.made() {
+		return func() {}
+	}
+	mine := &h
+	e.config.Lock()
+	defer e.config.Unlock()
+	var list []*Hooks
+	if set := e.hooks.Load(); set != nil {
+		list = slices.Clone(set.list)
+	}
+	e.hooks.Store(&hookSet{append(list, mine)})
+	return func() {
+		e.config.Lock()
+		defer e.config.Unlock()
+		set := e.hooks.Load()
+		if set == nil {
+			return
+		}
+		list := slices.DeleteFunc(slices.Clone(set.list), func(h *Hooks) bool { return h == mine })
+		if len(list) == 0 {
+			e.hooks.Store(nil)
+			return
+		}
+		e.hooks.Store(&hookSet{list})
+	}
+}
+
+// each calls call for each set of hooks, each contained by itself.
+func (e *Engine) eachHook(name string, call func(*Hooks)) {
+	set := e.hooks.Load()
+	if set == nil {
+		return
+	}
+	for _, h := range set.list {
+		e.guard(name, func() { call(h) })
+	}
+}
+
+func (e *Engine) hookAccepted(job Job) {
+	if e.hooks.Load() == nil {
+		return
+	}
+	e.eachHook("Accepted hook", func(h *Hooks) {
+		if h.Accepted != nil {
+			h.Accepted(job)
+		}
+	})
+}
+
+func (e *Engine) hookRejected(err error) {
+	e.eachHook("Rejected hook", func(h *Hooks) {
+		if h.Rejected != nil {
+			h.Rejected(err)
+		}
+	})
+}
+
+func (e *Engine) hookStarted(job Job) {
+	e.eachHook("Started hook", func(h *Hooks) {
+		if h.Started != nil {
+			h.Started(job)
+		}
+	})
+}
+
+// hookEnded tells that job has ended, and reports a panic at once.
+func (e *Engine) hookEnded(job Job, outcome Outcome, err error) {
+	if outcome == OutcomePanicked {
+		e.reportPanic(job, err)
+	}
+	e.eachHook("Ended hook", func(h *Hooks) {
+		if h.Ended != nil {
+			h.Ended(job, outcome, err)
+		}
+	})
+}
+
+func (e *Engine) hookRetried(job Job, attempt int, wish *AgainError) {
+	e.eachHook("Retried hook", func(h *Hooks) {
+		if h.Retried != nil {
+			h.Retried(job, attempt, wish)
+		}
+	})
+}
+
+func (e *Engine) hookWorker(id uint32, started bool) {
+	e.eachHook("Worker hook", func(h *Hooks) {
+		if h.Worker != nil {
+			h.Worker(int(id), started)
+		}
+	})
+}
+
+func (e *Engine) hookChanged(c Change) {
+	e.eachHook("Changed hook", func(h *Hooks) {
+		if h.Changed != nil {
+			h.Changed(c)
+		}
+	})
+}
+
+// reportPanic makes a panic known at once, also where nobody awaits the future.
+func (e *Engine) reportPanic(job Job, err error) {
+	p, ok := err.(*PanicError)
+	if !ok {
+		e.guard("logger", func() {
+			e.logger.LogAttrs(context.Background(), slog.LevelError, "core: task ended without a result",
+				slog.String("engine", e.name), slog.String("task", job.Name()), slog.Any("error", err))
+		})
+		return
+	}
+	e.eachHook("Panicked hook", func(h *Hooks) {
+		if h.Panicked != nil {
+			h.Panicked(job, p)
+		}
+	})
+	if e.onPanic != nil {
+		e.guard("OnPanic function", func() { e.onPanic(p) })
+		return
+	}
+	e.guard("logger", func() {
+		e.logger.LogAttrs(context.Background(), slog.LevelError, "core: task panicked",
+			slog.String("engine", e.name), slog.String("task", p.Task),
+			slog.Any("panic", p.Value), slog.String("stack", string(p.Stack)))
+	})
+}
+
+// guard calls a function of the user's that is not a task, and contains its
+// panic. It reports whether fn returned.
+func (e *Engine) guard(what string, fn func()) (ok bool) {
+	defer func() {
+		if ok {
+			return
+		}
+		if v := recover(); v != nil {
+			e.reportFailure(context.Background(), what,
+				&PanicError{Engine: e.name, Task: what, Value: v, Stack: debug.Stack()})
+		}
+	}()
+	fn()
+	return true
+}
+
+// reportFailure logs the panic of a function that is not a task. If the logger
+// itself panics there is nobody left to tell.
+func (e *Engine) reportFailure(ctx context.Context, what string, err error) {
+	e.failures.Add(1)
+	defer func() { _ = recover() }()
+	e.logger.LogAttrs(ctx, slog.LevelError, "core: a function given to the engine failed",
+		slog.String("engine", e.name), slog.String("function", what), slog.Any("error", err))
+}

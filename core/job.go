@@ -1,0 +1,118 @@
+package core
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// Job is a task inside the engine: what schedulers order, interceptors wrap and
+// hooks hear about. It is one word, comparable, and answers for the task's
+// attributes. The zero Job is no job; every other Job comes from the engine.
+//
+// A Job is a pointer: to the record inside a Future with its lowest bit set, or
+// to a plain function's closure with the bit clear. Both are aligned, so the
+// bit is free, and a pointer into an object keeps the object alive. It halves
+// the memory of a queued function against an interface value; see
+// BenchmarkQueuedFunc.
+type Job struct{ p unsafe.Pointer }
+
+func jobOf(r *record) Job { return Job{unsafe.Add(unsafe.Pointer(r), 1)} }
+
+func jobOfFunc(fn func()) Job { return Job{*(*unsafe.Pointer)(unsafe.Pointer(&fn))} }
+
+// record returns the record behind j, or nil when j is a plain function.
+func (j Job) record() *record {
+	if uintptr(j.p)&1 == 0 {
+		return nil
+	}
+	return (*record)(unsafe.Add(j.p, -1))
+}
+
+func (j Job) call() {
+	p := j.p
+	(*(*func())(unsafe.Pointer(&p)))()
+}
+
+func (j Job) function() func() {
+	p := j.p
+	return *(*func())(unsafe.Pointer(&p))
+}
+
+// IsZero reports whether j is no job.
+func (j Job) IsZero() bool { return j.p == nil }
+
+// Attributes returns what is known about the task: what the caller and the task
+// gave. A plain function has none.
+func (j Job) Attributes() Attributes {
+	if r := j.record(); r != nil {
+		if a := r.attributes(); a != nil {
+			return *a
+		}
+	}
+	return Attributes{}
+}
+
+// Priority returns the task's priority; Normal where none was given.
+func (j Job) Priority() Priority {
+	if r := j.record(); r != nil {
+		if a := r.attributes(); a != nil {
+			return a.Priority.orNormal()
+		}
+	}
+	return Normal
+}
+
+// Key returns the task's key, or "".
+func (j Job) Key() string {
+	if r := j.record(); r != nil {
+		if a := r.attributes(); a != nil {
+			return a.Key
+		}
+	}
+	return ""
+}
+
+// Tenant returns the task's tenant, or "".
+func (j Job) Tenant() string {
+	if r := j.record(); r != nil {
+		if a := r.attributes(); a != nil {
+			return a.Tenant
+		}
+	}
+	return ""
+}
+
+// Name returns the task's name: the one given, or else the type of its result
+// holder. A plain function is called "func()".
+func (j Job) Name() string {
+	r := j.record()
+	if r == nil {
+		return "func()"
+	}
+	return r.name()
+}
+
+// Deadline returns the time by which the context given to Submit ends, if it
+// does. It reports false for plain functions and ended tasks.
+func (j Job) Deadline() (time.Time, bool) {
+	if r := j.record(); r != nil {
+		if parent := r.parent.get(); parent != nil {
+			return parent.Deadline()
+		}
+	}
+	return time.Time{}, false
+}
+
+// Attempt returns how often the task has asked to be run again (see Again).
+func (j Job) Attempt() int {
+	if r := j.record(); r != nil {
+		if x := r.extra.Load(); x != nil {
+			return int(x.attempts.Load())
+		}
+	}
+	return 0
+}
+
+// String returns the name of j.
+func (j Job) String() string { return fmt.Sprintf("Job(%s)", j.Name()) }

@@ -1,0 +1,458 @@
+package core
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// This file alone puts goroutines to sleep for want of work and wakes them.
+//
+// # Slots and goroutines
+//
+// A slot is the right to run one task; a worker is a goroutine. The lot keeps
+// the slots nobody holds, the goroutines that sleep without one (spares), and
+// the goroutines that want their slot back after a wait inside a task
+// (resumers). A slot that becomes free goes to the first resumer, otherwise it
+// lies idle. Waking is: take an idle slot, take a spare or start a goroutine,
+// hand the slot over through the goroutine's channel. The channel has room for
+// one message, and a worker is in one list at a time, so the hand-over never
+// blocks.
+//
+// # No wake-up is lost
+//
+// A producer makes its job visible, then looks for idle slots (notify). A
+// worker that found nothing announces its slot as idle, then looks again for
+// visible jobs, then sleeps (park). Both sides write before they read, and
+// Go's atomics are sequentially consistent, so at least one of them sees the
+// other. If the second look were dropped, or came before the announcement, a
+// job pushed between the two would lie beside a sleeping worker.
+//
+// # One searcher
+//
+// Waking a sleeping core costs more than running a hundred small tasks, so at
+// most one goroutine at a time is woken or searches (lot.searching, the seat).
+// While the seat is taken a producer wakes nobody: the searcher will see its
+// job, because it looks for visible jobs again after it has left the seat.
+// A searcher that has found work leaves the seat and, if more is visible, wakes
+// the next. That chain starts as many workers as there is work for.
+//
+// "Visible" is one flag for the shared queue (or the user's scheduler) and one
+// for all slots' own places. The first changes under the intake's mutex. The
+// second is set by who stores a job in a slot, and cleared by a searcher before
+// it looks into every slot: a job stored before the clearing is found by that
+// look, one stored after sets the flag again.
+//
+// # Watching
+//
+// Before a searcher sleeps it watches the two flags for a while, if there is
+// more than one processor. The time adapts: it doubles when watching paid, and
+// halves when it did not. It is counted in rounds and not in time, because in a
+// testing/synctest bubble time stands still while a goroutine runs. Between
+// rounds it yields the processor to whoever can use it.
+
+type lot struct {
+	_         [64]byte
+	available atomic.Int32 // slots that notify may wake: changed under mu
+	searching atomic.Int32 // the seat: 0 or 1
+	local     atomic.Bool  // some slot may store jobs
+	width     atomic.Int32 // limit, for those who do not hold mu
+	_         [64]byte
+
+	mu       sync.Mutex
+	limit    int       // how many slots may be held
+	busy     int       // how many are
+	slots    []*slot   // all there ever were, by index
+	idle     []*slot   // those not held, the latest last
+	spares   []*worker // sleeping goroutines, the latest last
+	resumers []*worker // goroutines that wait for a slot, the first first
+	workers  []*worker // all workers by id; nil where the id is free
+	freeIDs  []uint32
+	borrowed []*worker // idle workers for goroutines that are not the engine's
+
+	closing bool
+	low     int // fewest spares since the idle timer was set
+	timer   *time.Timer
+	timing  bool
+
+	goroutines atomic.Int64
+	gone       chan struct{} // closed when closing and goroutines is zero
+	onGone     func()        // called then, with mu held
+	watch      int           // rounds the next watch takes; owned by who has the seat
+	byID       atomic.Pointer[[]*worker]
+}
+
+const (
+	watchMin   = 1 << 2
+	watchMax   = 1 << 10
+	watchStart = 1 << 7
+	watchLooks = 64 // looks at the flags in one round
+)
+
+// enter and leave count the engine's goroutines.
+func (l *lot) enter() { l.goroutines.Add(1) }
+
+func (l *lot) leave() {
+	if l.goroutines.Add(-1) == 0 {
+		l.mu.Lock()
+		l.checkGone()
+		l.mu.Unlock()
+	}
+}
+
+// checkGone closes gone when the last goroutine of a closing engine has ended.
+// The caller holds mu.
+func (l *lot) checkGone() {
+	if l.closing && l.goroutines.Load() == 0 {
+		select {
+		case <-l.gone:
+		default:
+			close(l.gone)
+			l.onGone()
+		}
+	}
+}
+
+// setAvailable publishes how many slots may be woken. The caller holds mu.
+func (l *lot) setAvailable() {
+	l.available.Store(int32(max(l.limit-l.busy, 0)))
+}
+
+// takeSlot takes an idle slot, or makes one. The caller holds mu and has
+// checked that busy is below limit.
+func (l *lot) takeSlot() *slot {
+	l.busy++
+	l.setAvailable()
+	if n := len(l.idle); n > 0 {
+		s := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		return s
+	}
+	s := &slot{index: len(l.slots)}
+	l.slots = append(l.slots, s)
+	return s
+}
+
+// putSlot gives a slot up: to the first resumer, unless there are too many
+// slots, or to the idle ones. The caller holds mu.
+func (e *Engine) putSlot(s *slot) {
+	l := &e.lot
+	if len(l.resumers) > 0 && l.busy <= l.limit {
+		w := l.resumers[0]
+		l.resumers[0] = nil
+		l.resumers = l.resumers[1:]
+		if len(l.resumers) == 0 {
+			l.resumers = nil
+			e.signal.And(^signalResume)
+		}
+		w.wake <- s
+		return
+	}
+	l.busy--
+	l.idle = append(l.idle, s)
+	if l.busy <= l.limit {
+		e.signal.And(^signalExcess)
+	}
+	// A slot became free that putSlot could not give away while there were too
+	// many: the resumers go first.
+	if len(l.resumers) > 0 && l.busy < l.limit {
+		l.busy++
+		l.idle = l.idle[:len(l.idle)-1]
+		e.lot.setAvailable()
+		e.putSlot(s)
+		return
+	}
+	l.setAvailable()
+}
+
+// visible reports whether there may be a job to start.
+func (e *Engine) visible() bool { return e.in.visible.Load() || e.lot.local.Load() }
+
+// notify wakes a worker for a job that was made visible, if one is asleep and
+// nobody is searching.
+func (e *Engine) notify() {
+	if e.lot.available.Load() > 0 && e.lot.searching.Load() == 0 {
+		e.wake()
+	}
+}
+
+// wake takes the seat and gives it, with an idle slot, to a goroutine.
+func (e *Engine) wake() {
+	l := &e.lot
+	e.followProcs()
+	if e.signal.Load()&(signalPaused|signalStopping) != 0 || !l.searching.CompareAndSwap(0, 1) {
+		return
+	}
+	l.mu.Lock()
+	if l.busy >= l.limit || l.closing {
+		// All slots are held by goroutines that look again before they sleep.
+		l.mu.Unlock()
+		l.searching.Store(0)
+		return
+	}
+	s := l.takeSlot()
+	e.dispatch(s, true)
+	l.mu.Unlock()
+}
+
+// dispatch hands slot s to a spare or a new goroutine. The caller holds lot.mu.
+func (e *Engine) dispatch(s *slot, searching bool) {
+	l := &e.lot
+	if n := len(l.spares); n > 0 {
+		w := l.spares[n-1]
+		l.spares[n-1] = nil
+		l.spares = l.spares[:n-1]
+		l.low = min(l.low, n-1)
+		w.searching = searching
+		w.wake <- s
+		return
+	}
+	w := e.newWorker()
+	w.searching = searching
+	w.slot.Store(s)
+	l.enter()
+	go w.main()
+}
+
+// newWorker makes a worker with an id of its own. The caller holds lot.mu.
+func (e *Engine) newWorker() *worker {
+	l := &e.lot
+	w := &worker{engine: e, wake: make(chan *slot, 1)}
+	if n := len(l.freeIDs); n > 0 {
+		w.id = l.freeIDs[n-1]
+		l.freeIDs = l.freeIDs[:n-1]
+		l.workers[w.id] = w
+	} else {
+		w.id = uint32(len(l.workers))
+		l.workers = append(l.workers, w)
+	}
+	// Readers without the lock see an old array until it is replaced; they ask
+	// only for workers that run a task, and those were there before.
+	workers := l.workers
+	l.byID.Store(&workers)
+	return w
+}
+
+// worker returns the worker with the given id.
+func (e *Engine) worker(id uint32) *worker { return (*e.lot.byID.Load())[id] }
+
+// park gives up w's slot and sleeps until it is given another. It reports false
+// if w is to end instead.
+func (w *worker) park() bool {
+	e, l := w.engine, &w.engine.lot
+	w.leaveSearch()
+	runtime.UnlockOSThread() // a task may have forgotten to
+	s := w.slot.Load()
+	w.slot.Store(nil)
+	l.mu.Lock()
+	if s != nil {
+		e.putSlot(s)
+	}
+	if l.closing {
+		l.mu.Unlock()
+		return false
+	}
+	l.spares = append(l.spares, w)
+	e.armIdle()
+	l.mu.Unlock()
+	if e.visible() {
+		e.wake()
+	}
+	e.checkIdle()
+	s = <-w.wake
+	if s == nil {
+		return false
+	}
+	w.slot.Store(s)
+	return true
+}
+
+func (w *worker) leaveSearch() {
+	if w.searching {
+		w.searching = false
+		w.engine.lot.searching.Store(0)
+	}
+}
+
+// watchFlags looks for visible jobs for a while. Only who has the seat watches.
+func (w *worker) watchFlags() bool {
+	e, l := w.engine, &w.engine.lot
+	if e.procs.Load() < 2 {
+		return false
+	}
+	for round := range l.watch {
+		for range watchLooks {
+			if e.visible() {
+				if round > l.watch/8 {
+					l.watch = min(l.watch*2, watchMax)
+				}
+				return true
+			}
+		}
+		if e.signal.Load()&signalLeave != 0 {
+			return false
+		}
+		runtime.Gosched()
+	}
+	l.watch = max(l.watch/2, watchMin)
+	return false
+}
+
+// giveUpSlot gives w's slot away for the time of a wait inside a task.
+func (w *worker) giveUpSlot() {
+	e, l := w.engine, &w.engine.lot
+	s := w.slot.Load()
+	w.slot.Store(nil)
+	l.mu.Lock()
+	w.away = true
+	if s != nil {
+		e.putSlot(s)
+	}
+	l.mu.Unlock()
+	if e.visible() {
+		e.wake()
+	}
+}
+
+// takeSlotBack gets w a slot again, before any new work starts.
+func (w *worker) takeSlotBack() {
+	e, l := w.engine, &w.engine.lot
+	l.mu.Lock()
+	w.away = false
+	if w.foreign {
+		l.mu.Unlock()
+		return
+	}
+	if l.busy < l.limit && len(l.resumers) == 0 {
+		w.slot.Store(l.takeSlot())
+		l.mu.Unlock()
+		return
+	}
+	l.resumers = append(l.resumers, w)
+	e.signal.Or(signalResume)
+	l.mu.Unlock()
+	w.slot.Store(<-w.wake)
+}
+
+// borrow takes an idle slot for a goroutine that is not the engine's, or
+// returns nil.
+func (e *Engine) borrow() *worker {
+	l := &e.lot
+	if l.available.Load() == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy >= l.limit || len(l.resumers) > 0 || l.closing {
+		return nil
+	}
+	w := e.borrowedWorker()
+	w.slot.Store(l.takeSlot())
+	return w
+}
+
+// borrowedWorker returns a worker for a goroutine that is not the engine's. The
+// caller holds lot.mu.
+func (e *Engine) borrowedWorker() *worker {
+	l := &e.lot
+	if n := len(l.borrowed); n > 0 {
+		w := l.borrowed[n-1]
+		l.borrowed = l.borrowed[:n-1]
+		return w
+	}
+	return e.newWorker()
+}
+
+// unborrow gives a borrowed worker back, with its slot if it has one.
+func (e *Engine) unborrow(w *worker) {
+	l := &e.lot
+	s := w.slot.Load()
+	w.slot.Store(nil)
+	w.foreign = false
+	l.mu.Lock()
+	if s != nil {
+		e.putSlot(s)
+	}
+	l.borrowed = append(l.borrowed, w)
+	l.mu.Unlock()
+	if e.visible() {
+		e.notify()
+	}
+	e.checkIdle()
+}
+
+// armIdle sets the timer that ends goroutines that were not needed. There is
+// one timer, and only while there are more spares than are to be kept, so an
+// idle engine ticks at most until it is down to those. The caller holds mu.
+func (e *Engine) armIdle() {
+	l, s := &e.lot, e.settings.Load()
+	if l.timing || l.closing || s.IdleTimeout < 0 || len(l.spares) <= s.keep() {
+		return
+	}
+	l.timing = true
+	l.low = len(l.spares)
+	if l.timer == nil {
+		l.timer = time.AfterFunc(s.IdleTimeout, e.endIdle)
+	} else {
+		l.timer.Reset(s.IdleTimeout)
+	}
+}
+
+// endIdle ends as many spares as were never needed since the timer was set,
+// the longest idle first.
+func (e *Engine) endIdle() {
+	l, s := &e.lot, e.settings.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timing = false
+	if n := min(l.low, len(l.spares)-s.keep()); n > 0 {
+		for _, w := range l.spares[:n] {
+			w.wake <- nil
+		}
+		l.spares = append([]*worker(nil), l.spares[n:]...)
+	}
+	e.armIdle()
+}
+
+// setLimit changes how many slots may be held.
+func (e *Engine) setLimit(n int) {
+	l := &e.lot
+	l.mu.Lock()
+	l.limit = n
+	l.width.Store(int32(n))
+	if l.busy > l.limit {
+		e.signal.Or(signalExcess)
+	} else {
+		e.signal.And(^signalExcess)
+	}
+	for len(l.resumers) > 0 && l.busy < l.limit {
+		s := l.takeSlot()
+		e.putSlot(s) // goes to the first resumer
+	}
+	l.setAvailable()
+	l.mu.Unlock()
+	if e.visible() {
+		e.wake()
+	}
+}
+
+// closeLot ends the goroutines that have no task; the others end when theirs
+// does.
+func (e *Engine) closeLot() {
+	l := &e.lot
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return
+	}
+	l.closing = true
+	for _, w := range l.spares {
+		w.wake <- nil
+	}
+	l.spares = nil
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.checkGone()
+}

@@ -1,0 +1,67 @@
+package core
+
+import "fmt"
+
+// RejectPolicy says what happens to a task when the queue has no room for it.
+// The zero value means "not given": the engine's policy counts, which is
+// RejectWait unless set otherwise.
+type RejectPolicy uint8
+
+const (
+	rejectDefault RejectPolicy = iota
+	// RejectWait blocks Submit until there is room, the caller's context ends,
+	// or the engine is closed. Those who wait are served in order.
+	RejectWait
+	// RejectFail refuses the task with ErrQueueFull.
+	RejectFail
+	// RejectCallerRuns runs the task on the goroutine of the caller, before
+	// Submit returns. It then runs beside the engine's workers.
+	RejectCallerRuns
+	// RejectDiscardNewest gives up the task that is being submitted: Submit
+	// returns a future that has failed with ErrDiscarded, Go returns
+	// ErrDiscarded.
+	RejectDiscardNewest
+	// RejectDiscardOldest gives up the task that has been queued for longest.
+	RejectDiscardOldest
+	// RejectDisplaceLowest gives up a queued task of the lowest priority, the
+	// newest of them, if that priority is lower than the newcomer's; otherwise
+	// the newcomer is refused with ErrQueueFull.
+	RejectDisplaceLowest
+	// RejectAsk asks the function given as Config.OnFull.
+	RejectAsk
+	rejectEnd
+)
+
+func (p RejectPolicy) known() bool { return p < rejectEnd }
+
+// String returns the name of p, as in configuration files.
+func (p RejectPolicy) String() string {
+	names := [...]string{"default", "wait", "fail", "caller-runs", "discard-newest", "discard-oldest", "displace-lowest", "ask"}
+	if int(p) < len(names) {
+		return names[p]
+	}
+	return fmt.Sprintf("reject-policy(%d)", uint8(p))
+}
+
+// PanicPolicy says what a panicking task does to the rest of the program.
+type PanicPolicy uint8
+
+const (
+	// PanicContain turns the panic into the future's *PanicError and reports it
+	// at once to the hooks and the logger. It is the default.
+	PanicContain PanicPolicy = iota
+	// PanicCrash lets the panic end the process, as it would without an engine.
+	PanicCrash
+	panicEnd
+)
+
+// String returns the name of p, as in configuration files.
+func (p PanicPolicy) String() string {
+	switch p {
+	case PanicContain:
+		return "contain"
+	case PanicCrash:
+		return "crash"
+	}
+	return fmt.Sprintf("panic-policy(%d)", uint8(p))
+}

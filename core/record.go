@@ -1,0 +1,237 @@
+package core
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A record is the part of a Future that does not depend on its type: what the
+// engine queues, claims, runs and resolves.
+//
+// Its state word has one phase, two flags, and the number of the worker that
+// runs it. The phases and who may change them:
+//
+//	queued     -> running    claim: the goroutine whose compare-and-swap wins
+//	queued     -> resolving  cancel, queue limit, discard, shutdown: the same
+//	delayed    -> queued     the delay is over (again.go)
+//	delayed    -> resolving  cancel, shutdown
+//	running    -> resolving  the goroutine that ran it, after Execute
+//	running    -> abandoned  shutdown, which counts it at the same moment
+//	resolving  -> done       whoever made it resolving; value and error are
+//	                         written before
+//	resolving  -> delayed    the goroutine that ran it, to run it again
+//
+// Whoever wins a transition out of queued owns the record's result: that is
+// what makes a task start at most once and resolve exactly once. If the result
+// were written after the step to done, waiters could read half of it; if claim
+// were a store and no compare-and-swap, a worker and a waiter could both run it.
+type record struct {
+	state  atomic.Uint64
+	engine *Engine
+	body   body       // the typed half: the Future that embeds this record
+	parent contextRef // the context given to Submit, until the task has ended
+	extra  atomic.Pointer[extra]
+	err    error // valid in phase done
+}
+
+// body is what the engine needs of a Future without knowing its type.
+type body interface {
+	execute(ctx context.Context) error // runs the task, keeps its value
+	task() any                         // the task, until released
+	release()                          // forgets the task
+	kind() string                      // the type of the task, also afterwards
+
+	// resubmit returns a function that submits the task elsewhere.
+	resubmit() func(context.Context, *Engine, Attributes) error
+}
+
+const (
+	phaseQueued uint64 = iota // the zero value: a record is born queued
+	phaseDelayed
+	phaseRunning
+	phaseResolving
+	phaseDone
+	phaseAbandoned
+	phaseMask uint64 = 7
+
+	// flagObserved: somebody waits, or has registered a callback; whoever
+	// resolves must look into extra.
+	flagObserved uint64 = 1 << 3
+	// flagBusy: a goroutine with the task's context is inside a call of the
+	// engine that uses the task's slot (wait.go).
+	flagBusy uint64 = 1 << 4
+	// flagPerformed: the interceptors have called the task itself.
+	flagPerformed uint64 = 1 << 5
+
+	workerShift = 32
+)
+
+func phase(state uint64) uint64   { return state & phaseMask }
+func ended(state uint64) bool     { return phase(state) >= phaseDone }
+func runner(state uint64) uint32  { return uint32(state >> workerShift) }
+func flagsOf(state uint64) uint64 { return state & flagObserved }
+
+// claim takes a queued record for worker w. It reports whether this call won.
+func (r *record) claim(w *worker) bool {
+	for {
+		old := r.state.Load()
+		if phase(old) != phaseQueued {
+			return false
+		}
+		if r.state.CompareAndSwap(old, phaseRunning|flagsOf(old)|uint64(w.id)<<workerShift) {
+			return true
+		}
+	}
+}
+
+// retire takes a record that does not run, in phase from, so that the caller
+// can resolve it without running it.
+func (r *record) retire(from uint64) bool {
+	for {
+		old := r.state.Load()
+		if phase(old) != from {
+			return false
+		}
+		if r.state.CompareAndSwap(old, phaseResolving|flagsOf(old)) {
+			return true
+		}
+	}
+}
+
+// leave ends the running phase after Execute has returned. It reports false if
+// the record was abandoned, and whether another goroutine with the task's
+// context is inside a call that uses the slot.
+func (r *record) leave() (busy, ok bool) {
+	for {
+		old := r.state.Load()
+		if phase(old) != phaseRunning {
+			return old&flagBusy != 0, false
+		}
+		if r.state.CompareAndSwap(old, old&^phaseMask|phaseResolving) {
+			return old&flagBusy != 0, true
+		}
+	}
+}
+
+// abandon gives up a running record with verdict. The caller holds all locks.
+func (r *record) abandon(verdict error) bool {
+	x := r.needExtra()
+	x.mu.Lock()
+	x.verdict = verdict
+	x.mu.Unlock()
+	for {
+		old := r.state.Load()
+		if phase(old) != phaseRunning {
+			return false
+		}
+		if r.state.CompareAndSwap(old, old&^phaseMask|phaseAbandoned) {
+			return true
+		}
+	}
+}
+
+// extra is what most tasks never need: attributes, waiters, callbacks, a
+// context that can be cancelled, timers. It is allocated when first asked for.
+type extra struct {
+	attrs    *Attributes // immutable after Submit
+	attempts atomic.Int32
+	runLimit time.Duration             // the limit in force while it runs
+	runEnd   atomic.Pointer[time.Time] // when that limit passes
+	expired  atomic.Bool               // it has passed
+
+	mu        sync.Mutex
+	waiters   []*waiter
+	callbacks []func()
+	calling   bool          // a goroutine is running callbacks
+	done      chan struct{} // closed when resolved
+	verdict   error         // of an abandoned task
+	timer     *time.Timer   // queue limit, delay or run limit, whichever is on
+	unwatch   func() bool   // stops watching the parent while queued
+	idle      chan struct{} // closed when no call uses the slot any more
+
+	// The merged context, made when somebody asks for Done (context.go).
+	inner atomic.Pointer[mergedContext]
+	cause error // of the first Cancel while it ran
+}
+
+// waiter is one goroutine that waits for something; the channel has room for
+// its one signal. Waiters are pooled by the engine.
+type waiter struct{ signal chan struct{} }
+
+func (r *record) needExtra() *extra {
+	if x := r.extra.Load(); x != nil {
+		return x
+	}
+	x := new(extra)
+	if r.extra.CompareAndSwap(nil, x) {
+		return x
+	}
+	return r.extra.Load()
+}
+
+func (r *record) attributes() *Attributes {
+	if x := r.extra.Load(); x != nil {
+		return x.attrs
+	}
+	return nil
+}
+
+func (r *record) name() string {
+	if a := r.attributes(); a != nil && a.Name != "" {
+		return a.Name
+	}
+	return r.body.kind()
+}
+
+// reject returns the policy for this task.
+func (r *record) reject() RejectPolicy {
+	if a := r.attributes(); a != nil {
+		return a.Reject
+	}
+	return rejectDefault
+}
+
+// limits returns the task's limits; zero for none.
+func (r *record) limits(s *settings) (queue, run time.Duration) {
+	queue, run = s.QueueLimit, s.RunLimit
+	if a := r.attributes(); a != nil {
+		if a.QueueLimit != 0 {
+			queue = max(a.QueueLimit, 0)
+		}
+		if a.RunLimit != 0 {
+			run = max(a.RunLimit, 0)
+		}
+	}
+	return queue, run
+}
+
+// setTimer replaces the record's timer if it is still in the phase for which
+// the timer is meant.
+func (r *record) setTimer(in uint64, d time.Duration, fire func()) {
+	x := r.needExtra()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if phase(r.state.Load()) != in {
+		return
+	}
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	x.timer = time.AfterFunc(d, fire)
+}
+
+// stopTimer stops whatever timer is on.
+func (r *record) stopTimer() {
+	x := r.extra.Load()
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	if x.timer != nil {
+		x.timer.Stop()
+		x.timer = nil
+	}
+	x.mu.Unlock()
+}

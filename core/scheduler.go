@@ -1,0 +1,79 @@
+package core
+
+import "unsafe"
+
+// Scheduler decides which queued job starts next. It stores jobs; it does not
+// run, count or refuse them, and it knows nothing of goroutines.
+//
+// The engine calls the methods of one scheduler one at a time, so a plain data
+// structure is enough, and schedulers nest by calling each other. They must not
+// block and must not call the engine (the function given by WakerSetter
+// excepted). Push must accept every job: capacity is counted by the engine.
+//
+// Every job that Pop has returned, or Claim has allowed, is followed by exactly
+// one call of Completer.Completed, also where the engine drops it because it
+// was cancelled in the meantime.
+//
+// The optional interfaces are Completer, Claimer, Sweeper, Resizer and
+// WakerSetter. A whole scheduler in a few lines stands in the example.
+type Scheduler interface {
+	// Push stores job.
+	Push(job Job)
+	// Pop removes and returns the job that is to start next. It reports false
+	// if none may start now, which need not mean that none is stored. worker
+	// is the index of the worker that asks, from 0.
+	Pop(worker int) (Job, bool)
+	// Len returns how many jobs are stored.
+	Len() int
+}
+
+// Completer is a Scheduler that wants to know when a job that left it is done
+// with: has ended, is about to be pushed again, or was dropped. After the call
+// the engine asks Pop again, so a scheduler may release a job by it.
+type Completer interface {
+	Completed(job Job)
+}
+
+// Claimer is a Scheduler with a say in a job that is about to run out of turn,
+// on the goroutine that waits for it, while it is still stored.
+type Claimer interface {
+	// Claim reports whether job may start now. If so the scheduler must count
+	// it as started; its stored entry is dead and may be dropped by the
+	// scheduler, or popped: then the engine drops it without a further
+	// Completed. If not, holder is a job that has to end first, if there is
+	// one: the engine uses it to find rings of tasks that wait for each other.
+	Claim(job Job) (holder Job, ok bool)
+}
+
+// Sweeper is a Scheduler that can remove jobs from its middle. Without it the
+// engine pops every job and pushes the rest back, where it has to.
+type Sweeper interface {
+	// Sweep calls drop for each stored job, the oldest first as far as that is
+	// known, and removes those for which it returns true.
+	Sweep(drop func(Job) bool)
+}
+
+// Resizer is a Scheduler that wants to know how many workers there are.
+type Resizer interface {
+	// Resized is called before the first Push and at each change.
+	Resized(workers int)
+}
+
+// WakerSetter is a Scheduler whose jobs may become ready without a Push or a
+// Completed, for instance by the passing of time.
+type WakerSetter interface {
+	// SetWaker is called before the first Push. wake may be called from any
+	// goroutine, also from within the scheduler's methods; it never blocks.
+	SetWaker(wake func())
+}
+
+// isNilScheduler reports whether s is not nil but holds a nil pointer.
+func isNilScheduler(s Scheduler) bool {
+	return s != nil && (*words)(unsafe.Pointer(&s)).data == nil
+}
+
+// sameWords reports whether a and b are the same interface value, without
+// comparing what they hold, which might not be comparable.
+func sameWords[I any](a, b I) bool {
+	return *(*words)(unsafe.Pointer(&a)) == *(*words)(unsafe.Pointer(&b))
+}

@@ -1,0 +1,189 @@
+package core
+
+import "sync"
+
+// The built-in scheduler is work stealing. Tasks from outside enter a shared
+// first-in first-out queue (intake.queue). Each worker slot has two places of
+// its own: a batch, filled from the shared queue in order and worked off in
+// order, and a stack of the children that its tasks have submitted, worked off
+// newest first, because the newest child's data is warm and because a tree
+// worked off depth first needs little memory. A slot that runs dry takes a batch
+// from the shared queue, then half of another slot's batch or of the older end
+// of its children.
+//
+// A slot's places and counters are under one mutex. It is almost never
+// contended, costs about as much as the two full fences of a Chase-Lev deque in
+// Go, and lets one critical section take a job, claim it and count it, so that
+// the statistics are exact at every instant; see docs/decisions.md.
+
+// batchJobs is the most jobs a slot takes from the shared queue at a time.
+const batchJobs = 64
+
+// sharedEvery is how often a slot looks into the shared queue before its own
+// places, so that children that beget children cannot starve the outside. It
+// is a prime, as in the Go runtime, to stay out of step with user patterns.
+const sharedEvery = 61
+
+// slot is the right to run one task at a time, with what belongs to it. There
+// are as many as workers; goroutines borrow them.
+type slot struct {
+	_     [64]byte // keep the slots of different workers on different cache lines
+	mu    sync.Mutex
+	index int
+	looks uint32 // how often this slot has looked for work
+	tally tally
+	// credit is how many units of queue capacity this slot has taken back by
+	// starting tasks and not yet returned (admit.go).
+	credit int
+
+	batch      [batchJobs]Job // FIFO: batch[first:end]
+	first, end int
+	sequence   uint64 // of batch[first], in the order of the shared queue
+	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
+	oldest     int
+	_          [64]byte
+}
+
+// queued returns how many entries are stored in s.
+func (s *slot) queued() int { return s.end - s.first + len(s.children) - s.oldest }
+
+// take removes the next entry: the newest child, or else the oldest of the
+// batch. The result is a zero Job if there is none. The caller holds s.mu.
+func (s *slot) take() Job {
+	if n := len(s.children); n > s.oldest {
+		job := s.children[n-1]
+		s.children[n-1] = Job{}
+		s.children = s.children[:n-1]
+		if s.oldest == n-1 {
+			s.resetChildren()
+		}
+		return job
+	}
+	if s.first < s.end {
+		job := s.batch[s.first]
+		s.batch[s.first] = Job{}
+		s.first++
+		s.sequence++
+		return job
+	}
+	return Job{}
+}
+
+// resetChildren starts over once all children are gone, and gives the memory
+// of an unusual crowd back.
+func (s *slot) resetChildren() {
+	s.children, s.oldest = s.children[:0], 0
+	if cap(s.children) > 1024 {
+		s.children = nil
+	}
+}
+
+// takeNewestChild removes job if it is the newest child.
+func (s *slot) takeNewestChild(job Job) bool {
+	n := len(s.children)
+	if n == s.oldest || s.children[n-1] != job {
+		return false
+	}
+	s.children[n-1] = Job{}
+	s.children = s.children[:n-1]
+	if s.oldest == n-1 {
+		s.resetChildren()
+	}
+	return true
+}
+
+// fill moves up to n jobs from the front of q into the empty batch.
+func (s *slot) fill(q *fifo, n int) {
+	s.sequence = q.popped
+	s.first, s.end = 0, 0
+	for range n {
+		s.batch[s.end] = q.pop()
+		s.end++
+	}
+}
+
+// stealFrom moves half of what victim stores, at most a batch, into s, whose
+// batch must be empty: of its batch the newer half, or else of its children the
+// older half. The caller holds both mutexes.
+func (s *slot) stealFrom(victim *slot) bool {
+	s.first, s.end = 0, 0
+	if n := victim.end - victim.first; n > 0 {
+		n = (n + 1) / 2
+		s.sequence = victim.sequence + uint64(victim.end-victim.first-n)
+		s.end = copy(s.batch[:], victim.batch[victim.end-n:victim.end])
+		clear(victim.batch[victim.end-n : victim.end])
+		victim.end -= n
+		return true
+	}
+	n := len(victim.children) - victim.oldest
+	if n == 0 {
+		return false
+	}
+	n = min((n+1)/2, batchJobs)
+	s.sequence = ^uint64(0) >> 1 // children have no place in the order of the shared queue
+	s.end = copy(s.batch[:], victim.children[victim.oldest:victim.oldest+n])
+	clear(victim.children[victim.oldest : victim.oldest+n])
+	victim.oldest += n
+	switch {
+	case victim.oldest == len(victim.children):
+		victim.resetChildren()
+	case victim.oldest > 1024 && victim.oldest > len(victim.children)/2:
+		victim.children = append([]Job(nil), victim.children[victim.oldest:]...)
+		victim.oldest = 0
+	}
+	return true
+}
+
+// each calls visit with the place of each entry, the oldest of each kind first,
+// until it returns false.
+func (s *slot) each(visit func(place *Job) bool) {
+	for i := s.first; i < s.end; i++ {
+		if !visit(&s.batch[i]) {
+			return
+		}
+	}
+	for i := s.oldest; i < len(s.children); i++ {
+		if !visit(&s.children[i]) {
+			return
+		}
+	}
+}
+
+// sweep removes the entries that are dead or for which drop returns true.
+func (s *slot) sweep(drop func(Job) bool) {
+	end := s.first
+	for i := s.first; i < s.end; i++ {
+		if job := s.batch[i]; !job.IsZero() && !drop(job) {
+			s.batch[end] = job
+			end++
+		}
+	}
+	clear(s.batch[end:s.end])
+	s.end = end
+	kept := s.oldest
+	for i := s.oldest; i < len(s.children); i++ {
+		if job := s.children[i]; !job.IsZero() && !drop(job) {
+			s.children[kept] = job
+			kept++
+		}
+	}
+	clear(s.children[kept:])
+	s.children = s.children[:kept]
+	if kept == s.oldest {
+		s.resetChildren()
+	}
+}
+
+// flush moves everything to the end of q.
+func (s *slot) flush(q *fifo) {
+	s.each(func(place *Job) bool {
+		if !place.IsZero() {
+			q.push(*place)
+		}
+		return true
+	})
+	clear(s.batch[:])
+	clear(s.children)
+	s.first, s.end = 0, 0
+	s.resetChildren()
+}

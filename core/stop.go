@@ -1,0 +1,541 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// The end of an engine.
+//
+//	running  --Shutdown-->  draining  --idle-->  closed
+//	running, draining  --Close, or the last Shutdown's context ends-->  stopping
+//	stopping  --tasks ended, or the grace is over-->  closed
+//
+// draining: nothing is accepted, what is queued runs. Tasks that wait to be run
+// again are handed back at once, they might wait for hours. stopping: what is
+// queued is handed back, the contexts of running tasks end. The moment at which
+// the engine becomes idle is found by whoever ends the last task: it looks at
+// the exact sum of all counters if signalIdle is set.
+
+// stopping is the state of that.
+type stopping struct {
+	mu       sync.Mutex
+	begun    bool          // Shutdown or Close was called
+	forced   bool          // stopping has begun
+	patient  int           // callers of Shutdown who still wait
+	idlers   []*waiter     // callers of WaitIdle
+	undone   []Undone      // what was handed back
+	running  int           // tasks that ran when stopping began
+	ignoring []Ignoring    // those of them that did not return
+	cause    error         // why stopping has begun
+	finished chan struct{} // closed at the very end
+	over     atomic.Bool   // nothing is queued or runs any more
+}
+
+func (s *stopping) init() { s.finished = make(chan struct{}) }
+
+func (s *stopping) closed() bool { return s.over.Load() }
+
+// gone is called when the last goroutine of the engine has ended.
+func (s *stopping) gone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.forced {
+		close(s.finished)
+	}
+}
+
+// Undone is an accepted task that the engine did not run.
+type Undone struct {
+	name     string
+	attrs    Attributes
+	task     any
+	resubmit func(context.Context, *Engine, Attributes) error
+}
+
+// Name returns the task's name.
+func (u Undone) Name() string { return u.name }
+
+// Attributes returns what the caller had given.
+func (u Undone) Attributes() Attributes { return u.attrs }
+
+// Task returns the task: what was given to Submit, or the func() given to Go.
+func (u Undone) Task() any { return u.task }
+
+// Resubmit hands the task to engine, with its attributes. Its result is not
+// asked for; to await it, Submit what Task returns.
+func (u Undone) Resubmit(ctx context.Context, engine *Engine) error {
+	if u.resubmit == nil {
+		return invalidf("the zero Undone holds no task")
+	}
+	return u.resubmit(ctx, engine, u.attrs)
+}
+
+// undone describes job, which is about to be resolved as undone.
+func (e *Engine) undone(job Job) Undone {
+	u := Undone{name: job.Name(), attrs: job.Attributes()}
+	r := job.record()
+	if r == nil {
+		fn := job.function()
+		u.task = fn
+		u.resubmit = func(ctx context.Context, to *Engine, _ Attributes) error { return to.GoContext(ctx, fn) }
+		return u
+	}
+	u.task = r.body.task()
+	if fn, plain := u.task.(funcTask); plain {
+		u.task = (func())(fn)
+	}
+	u.resubmit = r.body.resubmit()
+	return u
+}
+
+func (f *Future[T]) resubmit() func(context.Context, *Engine, Attributes) error {
+	task := f.work
+	return func(ctx context.Context, to *Engine, attrs Attributes) error {
+		_, err := submit(ctx, to, &attrs, task, false)
+		return err
+	}
+}
+
+// Shutdown ends the engine gracefully: it refuses new work, runs what is queued
+// and waits until that is done. It resumes a paused engine. It returns nil when
+// everything has run and no goroutine of the engine is left.
+//
+// When ctx ends before that, it stops by force: tasks that were not started are
+// handed back, the contexts of running ones end with ErrShutdown as their
+// cause, and those that do not return within Config.CancelGrace are abandoned.
+// The *ShutdownError lists them all. It also lists tasks that waited to be run
+// again, which are handed back as soon as the drain begins.
+//
+// Shutdown may be called again and concurrently. The most patient caller
+// decides: one whose context ends while another still waits returns a
+// *ShutdownError with Draining set. A call after the end returns nil. A task
+// that calls Shutdown with its own context begins the drain and gets
+// ErrInsideTask at once, since it cannot wait for itself; with any other
+// context it would wait until that ends.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	if err := e.checkStop(ctx); err != nil {
+		return err
+	}
+	if e.isFinished() {
+		return nil
+	}
+	e.addPatient(1)
+	e.beginDrain()
+	if e.inside(ctx) {
+		e.addPatient(-1)
+		return e.insideError("Shutdown")
+	}
+	select {
+	case <-e.stop.finished:
+		e.addPatient(-1)
+		return e.result()
+	case <-ctx.Done():
+	}
+	cause := context.Cause(ctx)
+	if e.addPatient(-1) > 0 {
+		return &ShutdownError{Engine: e.name, Cause: cause, Draining: true}
+	}
+	patience, cancel := e.grace()
+	defer cancel()
+	return e.force(patience, cause)
+}
+
+// Close ends the engine by force, as Shutdown does when its context ends, and
+// waits for running tasks until ctx ends. Like Shutdown it may be called again,
+// concurrently, and from inside a task.
+func (e *Engine) Close(ctx context.Context) error {
+	if err := e.checkStop(ctx); err != nil {
+		return err
+	}
+	if e.isFinished() {
+		return nil
+	}
+	if !e.inside(ctx) {
+		return e.force(ctx, nil)
+	}
+	if e.beginForce(nil) {
+		go func() {
+			patience, cancel := e.grace()
+			defer cancel()
+			e.awaitGone(patience)
+			e.endForce()
+		}()
+	}
+	return e.insideError("Close")
+}
+
+// grace returns a context for the time that running tasks have to obey.
+func (e *Engine) grace() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), max(e.settings.Load().CancelGrace, 0))
+}
+
+func (e *Engine) addPatient(n int) int {
+	e.stop.mu.Lock()
+	defer e.stop.mu.Unlock()
+	e.stop.patient += n
+	return e.stop.patient
+}
+
+func (e *Engine) checkStop(ctx context.Context) error {
+	switch {
+	case !e.made():
+		return e.check(context.Background(), false)
+	case isNilContext(ctx):
+		return invalidf("the context is nil: use context.Background")
+	}
+	return nil
+}
+
+// inside reports whether ctx belongs to a running task of e.
+func (e *Engine) inside(ctx context.Context) bool {
+	r := taskOf(ctx)
+	return r != nil && r.engine == e && phase(r.state.Load()) == phaseRunning
+}
+
+func (e *Engine) insideError(call string) error {
+	return fmt.Errorf("%w: engine %s: call %s from outside, or in a goroutine of its own", ErrInsideTask, e.name, call)
+}
+
+func (e *Engine) isFinished() bool {
+	select {
+	case <-e.stop.finished:
+		return true
+	default:
+		return false
+	}
+}
+
+// result is what the callers of Shutdown and Close are told at the end.
+func (e *Engine) result() error {
+	s := &e.stop
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.undone) == 0 && (!s.forced || s.running == 0) {
+		return nil
+	}
+	return &ShutdownError{Engine: e.name, Cause: s.cause, Undone: s.undone,
+		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring}
+}
+
+// beginDrain refuses new work and hands back what waits to be run again.
+func (e *Engine) beginDrain() {
+	s, in := &e.stop, &e.in
+	s.mu.Lock()
+	begun := s.begun
+	s.begun = true
+	s.mu.Unlock()
+	if begun {
+		e.checkIdle()
+		return
+	}
+	e.signal.Or(signalDraining | signalIdle)
+	children := e.settings.Load().AcceptChildren
+	in.mu.Lock()
+	in.closed, in.held = true, true
+	for b := in.first; b != nil; {
+		next := b.next
+		if !b.inside || !children {
+			in.unlink(b)
+			b.err = ErrClosed
+			b.waiter.signal <- struct{}{}
+		}
+		b = next
+	}
+	delayed := make([]*record, 0, len(in.delayed))
+	for r := range in.delayed {
+		delayed = append(delayed, r)
+	}
+	in.mu.Unlock()
+	for _, r := range delayed {
+		e.handBackDelayed(r)
+	}
+	e.unpause()
+	e.hookChanged(ShutdownBegun)
+	e.checkIdle()
+}
+
+// handBackDelayed resolves a record that waits to be run again as undone.
+func (e *Engine) handBackDelayed(r *record) {
+	e.in.mu.Lock()
+	if !r.retire(phaseDelayed) {
+		e.in.mu.Unlock()
+		return // cancelled, or queued again just before
+	}
+	delete(e.in.delayed, r)
+	e.countRemoved(OutcomeUndone, 1)
+	served := e.giveBack(1)
+	e.in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	e.handBack([]Job{jobOf(r)})
+	e.checkIdle()
+}
+
+// handBack describes jobs that were taken and counted, then resolves them.
+func (e *Engine) handBack(jobs []Job) {
+	undone := make([]Undone, len(jobs))
+	for i, job := range jobs {
+		undone[i] = e.undone(job)
+	}
+	e.stop.mu.Lock()
+	e.stop.undone = append(e.stop.undone, undone...)
+	e.stop.mu.Unlock()
+	for i, job := range jobs {
+		err := fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, undone[i].name)
+		if r := job.record(); r != nil {
+			r.fail(err)
+		}
+		e.hookEnded(job, OutcomeUndone, err)
+	}
+}
+
+// force stops the engine and waits for running tasks until patience ends.
+func (e *Engine) force(patience context.Context, cause error) error {
+	if e.beginForce(cause) {
+		e.awaitGone(patience)
+		e.endForce()
+		return e.result()
+	}
+	select {
+	case <-e.stop.finished:
+		return e.result()
+	case <-patience.Done():
+		return &ShutdownError{Engine: e.name, Cause: context.Cause(patience), Draining: true}
+	}
+}
+
+func (e *Engine) awaitGone(patience context.Context) {
+	select {
+	case <-e.lot.gone:
+	case <-patience.Done():
+	}
+}
+
+// beginForce hands back what is queued and ends the contexts of what runs. It
+// reports whether this call was the first.
+func (e *Engine) beginForce(cause error) bool {
+	s, in := &e.stop, &e.in
+	s.mu.Lock()
+	if s.forced || e.isFinished() {
+		s.mu.Unlock()
+		return false
+	}
+	s.forced, s.cause = true, cause
+	s.mu.Unlock()
+	e.beginDrain()
+	e.signal.Or(signalStopping)
+
+	slots := e.lockAll()
+	for in.first != nil {
+		b := in.first
+		in.unlink(b)
+		b.err = ErrClosed
+		b.waiter.signal <- struct{}{}
+	}
+	jobs := e.takeQueued(slots)
+	e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
+	e.outside.tally.removed += uint64(len(jobs))
+	in.room += len(jobs)
+	t := e.total(slots)
+	running := int(t.outstanding())
+	e.unlockAll(slots)
+
+	s.mu.Lock()
+	s.running = running
+	s.mu.Unlock()
+	e.handBack(jobs)
+	e.cancel(ErrShutdown)
+	e.checkIdle()
+	return true
+}
+
+// takeQueued empties the queue. The caller holds all locks.
+func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
+	keep := func(job Job) {
+		if take(job) {
+			jobs = append(jobs, job)
+		}
+	}
+	in := &e.in
+	in.visible.Store(false)
+	if in.scheduler != nil {
+		for {
+			job, ok := in.schedPop(e, 0)
+			if !ok {
+				break
+			}
+			keep(job)
+			in.schedDropped(e, job)
+		}
+		if in.optional.sweeper != nil {
+			// Jobs that may not be popped now: held-up lanes, delays.
+			e.sweepScheduled(func(job Job) bool {
+				keep(job)
+				return true
+			})
+		}
+		return jobs
+	}
+	for _, s := range slots {
+		s.each(func(place *Job) bool {
+			keep(*place)
+			return true
+		})
+		s.sweep(func(Job) bool { return true })
+	}
+	for in.queue.count > 0 {
+		keep(in.queue.pop())
+	}
+	return jobs
+}
+
+// endForce abandons what still runs, and ends the engine.
+func (e *Engine) endForce() {
+	slots := e.lockAll()
+	type task struct {
+		worker *worker
+		job    Job
+	}
+	var abandoned []task
+	for _, w := range e.lot.workers {
+		if w == nil {
+			continue
+		}
+		for i := len(w.jobs) - 1; i >= 0; i-- {
+			job := w.jobs[i]
+			if r := job.record(); r == nil || r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
+				w.drop(job)
+				e.outside.tally.ended[OutcomeAbandoned]++
+				abandoned = append(abandoned, task{w, job})
+			}
+		}
+	}
+	e.unlockAll(slots)
+
+	ignoring := make([]Ignoring, len(abandoned))
+	if len(abandoned) > 0 {
+		stacks := allStacks()
+		for i, t := range abandoned {
+			ignoring[i] = Ignoring{Name: t.job.Name(), Stack: stackOf(stacks, t.worker)}
+		}
+	}
+	s := &e.stop
+	s.mu.Lock()
+	s.ignoring = ignoring
+	s.mu.Unlock()
+	for _, t := range abandoned {
+		var err error = ErrAbandoned
+		if r := t.job.record(); r != nil {
+			err = r.abandoned()
+			if r.state.Load()&flagObserved != 0 {
+				r.announce()
+			}
+		}
+		e.hookEnded(t.job, OutcomeAbandoned, err)
+	}
+	e.checkIdle()
+	s.mu.Lock()
+	if !e.isFinished() {
+		close(s.finished)
+	}
+	s.mu.Unlock()
+}
+
+// allStacks returns the stacks of all goroutines, one each.
+func allStacks() []string {
+	buffer := make([]byte, 1<<16)
+	for {
+		n := runtime.Stack(buffer, true)
+		if n < len(buffer) || len(buffer) >= 1<<26 {
+			return strings.Split(string(buffer[:n]), "\n\n")
+		}
+		buffer = make([]byte, 2*len(buffer))
+	}
+}
+
+// stackOf finds the stack of w's goroutine: the one with a call of a method of
+// w. It is a diagnosis and no more: it returns "" if there is none.
+func stackOf(stacks []string, w *worker) string {
+	loop, nested := fmt.Sprintf(".session(%p", w), fmt.Sprintf(".runNested(%p", w)
+	for _, stack := range stacks {
+		if strings.Contains(stack, loop) || strings.Contains(stack, nested) {
+			return stack
+		}
+	}
+	return ""
+}
+
+// WaitIdle waits until every accepted task has ended, those submitted meanwhile
+// included, or ctx ends; then it returns the cause. It closes nothing. A task
+// that calls it with its own context gets ErrInsideTask.
+func (e *Engine) WaitIdle(ctx context.Context) error {
+	if err := e.checkStop(ctx); err != nil {
+		return err
+	}
+	if e.inside(ctx) {
+		return e.insideError("WaitIdle")
+	}
+	w := e.getWaiter()
+	e.stop.mu.Lock()
+	e.stop.idlers = append(e.stop.idlers, w)
+	e.signal.Or(signalIdle)
+	e.stop.mu.Unlock()
+	e.checkIdle()
+	select {
+	case <-w.signal:
+		e.putWaiter(w)
+		return nil
+	case <-ctx.Done():
+	}
+	e.stop.mu.Lock()
+	for i, other := range e.stop.idlers {
+		if other == w {
+			e.stop.idlers = append(e.stop.idlers[:i], e.stop.idlers[i+1:]...)
+			e.stop.mu.Unlock()
+			e.putWaiter(w)
+			return context.Cause(ctx)
+		}
+	}
+	e.stop.mu.Unlock()
+	<-w.signal
+	e.putWaiter(w)
+	return nil
+}
+
+// checkIdle tells those who wait for it if the engine is idle. It must be
+// called, without locks, after everything that may have ended the last task.
+func (e *Engine) checkIdle() {
+	if e.signal.Load()&signalIdle == 0 {
+		return
+	}
+	slots := e.lockAll()
+	t := e.total(slots)
+	idle := t.outstanding() == 0
+	e.unlockAll(slots)
+	if !idle {
+		return
+	}
+	s := &e.stop
+	s.mu.Lock()
+	idlers := s.idlers
+	s.idlers = nil
+	if !s.begun {
+		e.signal.And(^signalIdle)
+	}
+	ending := s.begun && s.over.CompareAndSwap(false, true)
+	s.mu.Unlock()
+	for _, w := range idlers {
+		w.signal <- struct{}{}
+	}
+	if ending {
+		e.hookChanged(ShutdownEnded)
+		e.cancel(ErrShutdown)
+		e.closeLot()
+	}
+}

@@ -1,0 +1,316 @@
+package core
+
+import (
+	"context"
+)
+
+// Submit hands task to engine and returns the future of its result. If the
+// queue is full the reject policy applies; under the default policy Submit
+// waits for room until ctx ends. ctx then governs the task: it carries values
+// and cancellation to it. Use context.WithoutCancel to give values alone.
+//
+// Submit either returns a future and no error, or an error and no future; then
+// the task will never run. The error is a *RefusedError and matches ErrInvalid,
+// ErrClosed, ErrQueueFull or the cause of ctx. Arguments are checked first,
+// then the engine's state, then ctx.
+//
+// Inside a task pass the task's context: the child is then stored with its
+// parent's worker, newest first, and a Submit that waits for room gives the
+// worker slot to other work meanwhile.
+//
+// Submit may be called by any number of goroutines. It allocates the future and
+// nothing else, unless attributes are given.
+func Submit[T any](ctx context.Context, engine *Engine, task Task[T]) (*Future[T], error) {
+	return submit(ctx, engine, nil, task, false)
+}
+
+// SubmitWith is Submit with attributes. What they leave out the task's own
+// methods supply, see Prioritized.
+func SubmitWith[T any](ctx context.Context, engine *Engine, attributes Attributes, task Task[T]) (*Future[T], error) {
+	return submit(ctx, engine, &attributes, task, false)
+}
+
+// TrySubmit is Submit that never waits: if the queue is full it fails with
+// ErrQueueFull, whatever the policy.
+func TrySubmit[T any](ctx context.Context, engine *Engine, task Task[T]) (*Future[T], error) {
+	return submit(ctx, engine, nil, task, true)
+}
+
+// TrySubmitWith is TrySubmit with attributes; their Reject field is ignored.
+func TrySubmitWith[T any](ctx context.Context, engine *Engine, attributes Attributes, task Task[T]) (*Future[T], error) {
+	return submit(ctx, engine, &attributes, task, true)
+}
+
+func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[T], try bool) (*Future[T], error) {
+	if err := e.check(ctx, isNilTask(task)); err != nil {
+		return nil, err
+	}
+	// A full queue is refused before anything is allocated.
+	if try && e.surelyFull() {
+		return nil, e.refuse(reasonFull, ErrQueueFull)
+	}
+	f := newFuture(e, task)
+	if err := f.setAttributes(attrs, task); err != nil {
+		return nil, err
+	}
+	if err := e.enqueue(ctx, &f.record, try); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// setAttributes keeps what the caller gave, completed by what the task brings.
+func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
+	if given == nil {
+		if _, plain := task.(TaskFunc[T]); plain || !brings(task) {
+			return nil
+		}
+		given = new(Attributes)
+	}
+	kept := *given
+	kept.complete(task)
+	if err := kept.validate(); err != nil {
+		return f.engine.refuse(reasonInvalid, err)
+	}
+	f.extra.Store(&extra{attrs: &kept})
+	return nil
+}
+
+// Run submits task and awaits its result; ctx governs admission, the task and
+// the wait. An error is that of Submit or that of Await.
+//
+// If ctx can never end, a worker slot is idle and nothing is queued, the task
+// runs on the caller's goroutine at once, in that slot. Inside a task it runs on
+// the calling task's goroutine.
+func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
+	f, err := submit(ctx, engine, nil, task, false)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return f.Await(ctx)
+}
+
+// SubmitAll submits tasks as one batch: with one reservation of capacity and
+// one wake-up, and one allocation for all futures, which therefore keep each
+// other's values alive. It returns the futures of the tasks that were accepted,
+// in the order of tasks, always a prefix; if that is not all of them, the error
+// says what stopped it, and the others will never run. Under RejectWait it
+// waits for room as often as it needs to. Under every other policy the tasks
+// that fit are taken as a batch and the policy applies to each of the others.
+//
+// With no tasks it returns nil, nil.
+func SubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
+	return submitAll(ctx, engine, tasks, false)
+}
+
+// TrySubmitAll is SubmitAll that never waits: it takes as many tasks as fit and
+// returns ErrQueueFull if those are not all.
+func TrySubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
+	return submitAll(ctx, engine, tasks, true)
+}
+
+func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool) ([]*Future[T], error) {
+	for i, task := range tasks {
+		if isNilTask(task) {
+			if !e.made() {
+				break
+			}
+			return nil, e.refuse(reasonInvalid, invalidf("task %d of %d is nil", i, len(tasks)))
+		}
+	}
+	if err := e.check(ctx, false); err != nil {
+		return nil, err
+	}
+	if len(tasks) == 0 {
+		return nil, nil
+	}
+	futures := make([]*Future[T], len(tasks))
+	slab := make([]Future[T], len(tasks))
+	jobs := make([]Job, len(tasks))
+	for i, task := range tasks {
+		f := &slab[i]
+		f.engine, f.body, f.work = e, f, task
+		if err := f.setAttributes(nil, task); err != nil {
+			return nil, err
+		}
+		futures[i], jobs[i] = f, jobOf(&f.record)
+	}
+	n, err := e.enqueueAll(ctx, jobs, try)
+	return futures[:n:n], err
+}
+
+// Go runs fn, fire and forget: nobody is told its result, so a panic is
+// reported to the hooks and the logger only. If the queue is full the reject
+// policy applies; under the default policy Go waits for room without end, and
+// inside a task it then holds the worker up: use GoContext there.
+//
+// An error means that fn will never run. Go allocates nothing, unless the
+// engine has default limits, which make a record of each function.
+func (e *Engine) Go(fn func()) error {
+	if err := e.check(context.Background(), fn == nil); err != nil {
+		return err
+	}
+	return e.goPlain(&admission{}, fn)
+}
+
+// GoContext is Go that gives up waiting for room when ctx ends. Inside a task
+// pass the task's context: then it gives the worker slot to other work while it
+// waits. ctx does not reach fn.
+func (e *Engine) GoContext(ctx context.Context, fn func()) error {
+	if err := e.check(ctx, fn == nil); err != nil {
+		return err
+	}
+	a := admission{ctx: ctx}
+	a.find(e)
+	return e.goPlain(&a, fn)
+}
+
+// TryGo is Go that never waits: if the queue is full it fails with ErrQueueFull,
+// whatever the policy.
+func (e *Engine) TryGo(fn func()) error {
+	if err := e.check(context.Background(), fn == nil); err != nil {
+		return err
+	}
+	return e.goPlain(&admission{policy: RejectFail}, fn)
+}
+
+func (e *Engine) goPlain(a *admission, fn func()) error {
+	if !e.plain.Load() {
+		return e.goRecord(a, fn)
+	}
+	a.job = jobOfFunc(fn)
+	if err := e.admit(a); err != nil {
+		return err
+	}
+	e.hookAccepted(a.job)
+	return nil
+}
+
+// goRecord runs fn as a task whose result nobody asks for, so that the engine's
+// default limits count for it.
+func (e *Engine) goRecord(a *admission, fn func()) error {
+	f := newFuture[struct{}](e, funcTask(fn))
+	a.job = jobOf(&f.record)
+	if err := e.admit(a); err != nil {
+		return err
+	}
+	e.accepted(&f.record)
+	return nil
+}
+
+// funcTask is a plain function as a task.
+type funcTask func()
+
+func (f funcTask) Execute(context.Context) (struct{}, error) {
+	f()
+	return struct{}{}, nil
+}
+
+// check returns an error if the arguments, the engine or ctx forbid a
+// submission, in this order, and counts it.
+func (e *Engine) check(ctx context.Context, nilTask bool) error {
+	switch {
+	case !e.made():
+		return invalidf("the engine is nil or was not made by New")
+	case nilTask:
+		return e.refuse(reasonInvalid, invalidf("the task is nil"))
+	case isNilContext(ctx):
+		return e.refuse(reasonInvalid, invalidf("the context is nil: use context.Background"))
+	case e.signal.Load()&signalDraining != 0 && !e.settings.Load().AcceptChildren:
+		return e.refuse(reasonClosed, ErrClosed)
+	case ctx.Err() != nil:
+		return e.refuse(reasonContext, context.Cause(ctx))
+	}
+	return nil
+}
+
+// find notes the task on whose behalf ctx submits.
+func (a *admission) find(e *Engine) {
+	if a.ctx == context.Background() {
+		return // the usual case, without a look-up
+	}
+	if r := taskOf(a.ctx); r != nil && r.engine == e {
+		if state := r.state.Load(); phase(state) == phaseRunning {
+			a.task, a.worker = r, e.worker(runner(state))
+		}
+	}
+}
+
+// enqueue admits r on behalf of ctx.
+func (e *Engine) enqueue(ctx context.Context, r *record, try bool) error {
+	r.parent.set(ctx)
+	a := admission{ctx: ctx, job: jobOf(r), policy: r.reject()}
+	if try {
+		a.policy = RejectFail
+	}
+	a.find(e)
+	if err := e.admit(&a); err != nil {
+		return err
+	}
+	e.accepted(r)
+	return nil
+}
+
+// accepted does what remains to be done for a job that was let in.
+func (e *Engine) accepted(r *record) {
+	e.limitQueue(r)
+	e.hookAccepted(jobOf(r))
+}
+
+// limitQueue sets the timer of the queue limit, if there is one.
+func (e *Engine) limitQueue(r *record) {
+	if queue, _ := r.limits(e.settings.Load()); queue > 0 {
+		r.setTimer(phaseQueued, queue, func() { r.expire(queue) })
+	}
+}
+
+// enqueueAll admits jobs as one batch and returns how many were accepted.
+func (e *Engine) enqueueAll(ctx context.Context, jobs []Job, try bool) (n int, err error) {
+	for _, job := range jobs {
+		job.record().parent.set(ctx)
+	}
+	for n < len(jobs) {
+		taken, err := e.admitBatch(ctx, jobs[n:])
+		for _, job := range jobs[n : n+taken] {
+			e.accepted(job.record())
+		}
+		n += taken
+		if err != nil || n == len(jobs) {
+			return n, err
+		}
+		// No room for the next: it goes the way of a single job.
+		if err := e.enqueue(ctx, jobs[n].record(), try); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// admitBatch stores as many of jobs as there is room for.
+func (e *Engine) admitBatch(ctx context.Context, jobs []Job) (n int, err error) {
+	a := admission{ctx: ctx}
+	a.find(e)
+	in := &e.in
+	in.mu.Lock()
+	if in.closed && !e.acceptsChild(&a) {
+		in.mu.Unlock()
+		return 0, e.refuse(reasonClosed, ErrClosed)
+	}
+	if in.room < len(jobs) {
+		e.gather()
+	}
+	for in.first == nil && in.room > 0 && n < len(jobs) {
+		if err = e.store(jobs[n]); err != nil {
+			break
+		}
+		n++
+	}
+	in.mu.Unlock()
+	e.notify()
+	if err != nil {
+		err = e.refuse(reasonInternal, err)
+	}
+	return n, err
+}

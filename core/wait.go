@@ -1,0 +1,316 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// Waiting. Outside a task a wait is a sleep. Inside a task it must not hold the
+// worker up, or tasks that wait for tasks would stop the engine:
+//
+//   - The awaited task is still queued: the waiter claims it, with the same
+//     compare-and-swap as a worker would, and runs it on its own stack, in its
+//     own slot. Nothing but the awaited task runs there. The entry in the queue
+//     is dead from then on.
+//   - It runs elsewhere, or its scheduler does not let it start: the waiter
+//     gives its slot away, sleeps, and takes a slot back before any new work
+//     gets one. So at most as many tasks run as there are slots, and never
+//     fewer when there is work.
+//   - The wait would close a ring: it fails with a *DeadlockError.
+//
+// # Who may use the slot
+//
+// A task's context says which task, and so which slot, a call is made for. But a
+// task may start goroutines of its own and give them its context, and those must
+// not use the slot at the same time as the task. A call that uses the slot
+// therefore takes the record's busy flag with a compare-and-swap; a call that
+// finds it taken merely sleeps. A task that returns while another goroutine's
+// call holds the flag is resolved at once, but its worker goes on only when that
+// call is over; the end of the task's context makes it end soon.
+//
+// # Rings
+//
+// Each worker that is about to sleep notes what it waits for. The awaited task
+// runs on some worker, which may be waiting itself, and so on; if the chain
+// comes back, the wait would never end. Notes are made and chains are followed
+// under one mutex for each engine, so of the tasks of one engine exactly the
+// last one to close a ring is refused. A sleeping worker's stack does not
+// change, so a chain of sleepers is not an illusion. A ring through several
+// engines is found too, but more than one of its members may be refused.
+
+// await waits until r is resolved, or ctx ends, or the wait would never end.
+func (r *record) await(ctx context.Context) error {
+	if isNilContext(ctx) {
+		return invalidf("the context given to Await is nil: use context.Background")
+	}
+	if ctx == context.Background() {
+		return r.awaitOutside(ctx)
+	}
+	me := taskOf(ctx)
+	if me == nil {
+		return r.awaitOutside(ctx)
+	}
+	state := me.state.Load()
+	if phase(state) != phaseRunning {
+		return r.sleep(ctx)
+	}
+	w := me.engine.worker(runner(state))
+	if !me.enterCall(w) {
+		return r.sleep(ctx)
+	}
+	if me.engine == r.engine && me.waitsAs(ctx) && w.runAwaited(r, me) {
+		me.exitCall(w)
+		return nil
+	}
+	err := w.sleepFor(r, me, ctx)
+	me.exitCall(w)
+	return err
+}
+
+// waitsAs reports whether a wait with ctx lasts as long as the task me: only
+// then may the awaited task run on its stack, since it could not be left.
+func (me *record) waitsAs(ctx context.Context) bool {
+	if c, ok := ctx.(*taskContext); ok {
+		return (*record)(c) == me
+	}
+	return ctx.Done() == me.merged().Done()
+}
+
+// awaitOutside waits on a goroutine that is not the engine's. If the wait
+// cannot end early and a slot is idle, it runs the task itself.
+func (r *record) awaitOutside(ctx context.Context) error {
+	if ctx.Done() == nil && phase(r.state.Load()) == phaseQueued {
+		if w := r.engine.borrow(); w != nil {
+			if r.engine.runBorrowed(w, r) {
+				return nil
+			}
+		}
+	}
+	return r.sleep(ctx)
+}
+
+// runBorrowed runs r in a borrowed slot, which goes back also after a Goexit.
+func (e *Engine) runBorrowed(w *worker, r *record) bool {
+	defer e.unborrow(w)
+	return w.runAwaited(r, nil)
+}
+
+// runAwaited claims r, which may be queued, and runs it here. It reports whether
+// it did; then r is resolved, or waits to be run again.
+func (w *worker) runAwaited(r *record, caller *record) bool {
+	e := r.engine
+	s := w.slot.Load()
+	if s == nil || phase(r.state.Load()) != phaseQueued {
+		return false
+	}
+	job := jobOf(r)
+	custom := e.in.scheduler != nil
+	if custom {
+		e.in.mu.Lock()
+	}
+	s.mu.Lock()
+	w.settle(s)
+	started, dead := false, true
+	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || e.in.schedClaim(e, job)) {
+		if started = w.start(s, job); started {
+			dead = custom || !s.takeNewestChild(job)
+		} else if custom {
+			e.in.schedDropped(e, job) // it was cancelled at this moment
+		}
+	}
+	s.mu.Unlock()
+	if custom {
+		e.in.mu.Unlock()
+	}
+	if !started {
+		return false
+	}
+	if dead {
+		e.noteDead(job)
+	}
+	if e.signal.Load()&signalHungry != 0 {
+		e.returnCredit(s)
+	}
+	w.runNested(job, caller)
+	return ended(r.state.Load())
+}
+
+// sleepFor lets w's slot go to other work until r is resolved or ctx ends.
+func (w *worker) sleepFor(r, me *record, ctx context.Context) error {
+	e := w.engine
+	e.waitGraph.Lock()
+	w.waits.Store(r)
+	if ring := e.ring(w, me, r); ring != nil {
+		w.waits.Store(nil)
+		e.waitGraph.Unlock()
+		return &DeadlockError{Engine: e.name, Tasks: ring}
+	}
+	e.waitGraph.Unlock()
+	w.giveUpSlot()
+	err := r.sleep(ctx)
+	w.waits.Store(nil)
+	w.takeSlotBack()
+	return err
+}
+
+// ring follows the chain of waits from r and returns the names of the tasks in
+// it if it comes back to w, on which me runs. The caller holds e.waitGraph.
+func (e *Engine) ring(w *worker, me, r *record) []string {
+	names := []string{me.name()}
+	for range 1 << 20 {
+		names = append(names, r.name())
+		on := r.runsOn()
+		if on == nil {
+			return nil
+		}
+		if on == w {
+			return names
+		}
+		next := on.waits.Load()
+		if next == nil || ended(next.state.Load()) {
+			return nil
+		}
+		r = next
+	}
+	return nil
+}
+
+// runsOn returns the worker whose end of waiting r depends on: the one that
+// runs it, or the one that runs the task before it in its lane.
+func (r *record) runsOn() *worker {
+	e := r.engine
+	state := r.state.Load()
+	if phase(state) == phaseQueued && e.in.scheduler != nil {
+		holder := e.holder(jobOf(r)).record()
+		if holder == nil {
+			return nil
+		}
+		r, state = holder, holder.state.Load()
+	}
+	if phase(state) != phaseRunning {
+		return nil
+	}
+	w := e.worker(runner(state))
+	if w == nil || r.state.Load()&^(flagObserved|flagBusy|flagPerformed) != state&^(flagObserved|flagBusy|flagPerformed) {
+		return nil
+	}
+	return w
+}
+
+// enterCall takes the right to use the slot of the task's worker, which a call
+// that may sleep or run another task needs. It reports false if another
+// goroutine of the task has it, or the task has ended.
+func (r *record) enterCall(w *worker) bool {
+	for {
+		old := r.state.Load()
+		if phase(old) != phaseRunning || old&flagBusy != 0 || runner(old) != w.id {
+			return false
+		}
+		if r.state.CompareAndSwap(old, old|flagBusy) {
+			return true
+		}
+	}
+}
+
+// exitCall gives the right back, and tells the worker if it waits for that.
+func (r *record) exitCall(*worker) {
+	old := r.state.And(^flagBusy)
+	if phase(old) == phaseRunning {
+		return
+	}
+	x := r.needExtra()
+	x.mu.Lock()
+	if x.idle != nil {
+		close(x.idle)
+		x.idle = nil
+	}
+	x.mu.Unlock()
+}
+
+// settleCalls waits until no other goroutine of a task that has returned uses
+// the slot any more.
+func (r *record) settleCalls(busy bool) {
+	if !busy {
+		return
+	}
+	x := r.needExtra()
+	x.mu.Lock()
+	if r.state.Load()&flagBusy == 0 {
+		x.mu.Unlock()
+		return
+	}
+	idle := make(chan struct{})
+	x.idle = idle
+	x.mu.Unlock()
+	<-idle
+}
+
+// sleep blocks until r is resolved or ctx ends.
+func (r *record) sleep(ctx context.Context) error {
+	e := r.engine
+	x := r.needExtra()
+	w := e.getWaiter()
+	x.mu.Lock()
+	if r.observe() {
+		x.mu.Unlock()
+		e.putWaiter(w)
+		return nil
+	}
+	x.waiters = append(x.waiters, w)
+	x.mu.Unlock()
+	r.watchParent(ctx)
+	select {
+	case <-w.signal:
+		e.putWaiter(w)
+		return nil
+	case <-ctx.Done():
+		if parent := r.parent.get(); parent != nil && phase(r.state.Load()) == phaseQueued && parent.Err() != nil {
+			// The same context governs the task: it will not start any more.
+			r.cancelQueued(context.Cause(parent))
+		}
+		r.forget(x, w)
+		if ended(r.state.Load()) {
+			return nil
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// forget takes back the registration of w, which may have been signalled.
+func (r *record) forget(x *extra, w *waiter) {
+	x.mu.Lock()
+	for i, other := range x.waiters {
+		if other == w {
+			last := len(x.waiters) - 1
+			x.waiters[i] = x.waiters[last]
+			x.waiters[last] = nil
+			x.waiters = x.waiters[:last]
+			x.mu.Unlock()
+			r.engine.putWaiter(w)
+			return
+		}
+	}
+	x.mu.Unlock()
+	<-w.signal // announce has it: the signal is on its way
+	r.engine.putWaiter(w)
+}
+
+// awaitFor waits at most d and reports whether r is resolved.
+func (r *record) awaitFor(d time.Duration) bool {
+	if d <= 0 {
+		return ended(r.state.Load())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return r.sleep(ctx) == nil
+}
+
+// getWaiter and putWaiter reuse waiters, whose channel is empty then.
+func (e *Engine) getWaiter() *waiter {
+	if w, ok := e.waiters.Get().(*waiter); ok {
+		return w
+	}
+	return &waiter{signal: make(chan struct{}, 1)}
+}
+
+func (e *Engine) putWaiter(w *waiter) { e.waiters.Put(w) }

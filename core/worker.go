@@ -1,0 +1,372 @@
+package core
+
+import "sync/atomic"
+
+// worker is a goroutine that runs tasks, while it holds a slot. There is one
+// for each goroutine of the engine, and one for each goroutine of somebody
+// else's that runs a task of the engine for a moment.
+type worker struct {
+	engine *Engine
+	id     uint32
+	wake   chan *slot // hands this worker a slot; nil tells it to end
+
+	// slot is nil while the worker sleeps or has given its slot away for a
+	// wait. Only the worker changes it; other goroutines of the task may look.
+	slot atomic.Pointer[slot]
+
+	// Owned by the worker's goroutine.
+	searching bool   // it has the seat
+	greeted   bool   // the hooks were told that it started
+	foreign   bool   // it runs a task without a slot, on its submitter's goroutine
+	current   Job    // what the loop runs, for rescue
+	unsettled bool   // a plain function ended well and is not counted yet
+	random    uint32 // for the choice of victims
+
+	// Guarded by the mutex of the worker's slot, or of engine.outside while it
+	// has none: the tasks that it has started and not ended, the innermost last.
+	jobs []Job
+	// What the worker sleeps for (wait.go). It changes under engine.waitGraph,
+	// but for the end of the wait.
+	waits atomic.Pointer[record]
+	// Guarded by lot.mu: its slot is given away for the time of a wait.
+	away bool
+}
+
+// The signals that workers look at between tasks. They are set by rare events
+// only, so the word stays in every core's cache.
+const (
+	signalPaused   uint32 = 1 << iota // start nothing
+	signalDraining                    // accept nothing more
+	signalStopping                    // start nothing, ever
+	signalResume                      // somebody waits for a slot
+	signalExcess                      // there are more slots in use than allowed
+	signalHungry                      // the queue was seen full: return capacity at once
+	signalIdle                        // somebody waits for the engine to be idle
+
+	// signalLeave are those for which a worker gives up its slot.
+	signalLeave = signalPaused | signalStopping | signalResume | signalExcess
+)
+
+// main is the life of a goroutine of the engine.
+func (w *worker) main() {
+	normal := false
+	defer func() {
+		if normal {
+			w.retire()
+			return
+		}
+		// A task or a hook called Goexit: this goroutine is lost. Another takes
+		// its place, and its slot.
+		go w.main()
+	}()
+	if !w.greeted {
+		w.greeted = true
+		w.engine.hookWorker(w.id, true)
+	}
+	for w.session() {
+	}
+	w.engine.hookWorker(w.id, false)
+	normal = true
+}
+
+// retire ends the worker's goroutine.
+func (w *worker) retire() {
+	l := &w.engine.lot
+	l.mu.Lock()
+	l.workers[w.id] = nil
+	l.freeIDs = append(l.freeIDs, w.id)
+	l.mu.Unlock()
+	l.leave()
+}
+
+// session runs tasks until there is nothing left to do, which it reports with
+// false, or a task panics. One recover serves all tasks of a session: a
+// deferred call for each task would cost as much as a small task.
+func (w *worker) session() (more bool) {
+	defer w.rescue(&more)
+	for {
+		job, ok := w.next()
+		if !ok {
+			return false
+		}
+		w.run(job)
+	}
+}
+
+// rescue ends the task that has panicked or called Goexit, if one has.
+func (w *worker) rescue(more *bool) {
+	if w.current.IsZero() {
+		return
+	}
+	err := w.engine.caught(w.current, recover())
+	*more = true // in vain after a Goexit, which does not return
+	job := w.current
+	w.current = Job{}
+	w.conclude(job, err)
+}
+
+// next returns the job to run next, counted as started, and sleeps while there
+// is none. It reports false when the worker is to end.
+func (w *worker) next() (Job, bool) {
+	e := w.engine
+	for {
+		s := w.slot.Load()
+		if s == nil {
+			if !w.park() {
+				return Job{}, false
+			}
+			continue
+		}
+		// The usual case: something is left in the slot's own places.
+		job, signals := w.nextLocal(s)
+		if !job.IsZero() {
+			w.found()
+			return job, true
+		}
+		if signals&signalLeave != 0 {
+			if signals&(signalExcess|signalStopping) != 0 {
+				e.flush(s)
+			}
+			if !w.park() {
+				return Job{}, false
+			}
+			continue
+		}
+		if job := w.nextShared(s); !job.IsZero() {
+			w.found()
+			return job, true
+		}
+		if w.searchOthers(s) {
+			continue
+		}
+		if w.searching && w.watchFlags() {
+			continue
+		}
+		if !w.park() {
+			return Job{}, false
+		}
+	}
+}
+
+// nextLocal settles the last task and starts the next from the slot's own
+// places, unless a signal says to leave.
+func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
+	e := w.engine
+	s.looks++
+	if s.looks%sharedEvery == 0 {
+		e.followProcs()
+		if e.in.visible.Load() {
+			if job := w.nextShared(s); !job.IsZero() {
+				return job, 0
+			}
+		}
+	}
+	s.mu.Lock()
+	w.settle(s)
+	signals = e.signal.Load()
+	if signals&signalLeave == 0 {
+		for s.queued() > 0 {
+			if job = s.take(); w.start(s, job) {
+				break
+			}
+			job = Job{}
+		}
+	}
+	hungry := signals&signalHungry != 0 && s.credit > 0
+	s.mu.Unlock()
+	if hungry {
+		e.returnCredit(s)
+	}
+	return job, signals
+}
+
+// start claims and counts job for w. It reports false for a dead entry. The
+// caller holds s.mu.
+func (w *worker) start(s *slot, job Job) bool {
+	if job.IsZero() {
+		return false
+	}
+	if r := job.record(); r != nil && !r.claim(w) {
+		return false
+	}
+	s.tally.started++
+	s.credit++
+	w.jobs = append(w.jobs, job)
+	return true
+}
+
+// settle counts the end of a plain function that ended well. The caller holds
+// s.mu, where the next start is counted: one critical section for both.
+func (w *worker) settle(s *slot) {
+	if w.unsettled {
+		w.unsettled = false
+		if w.drop(w.current) {
+			s.tally.ended[OutcomeSucceeded]++
+		}
+		w.current = Job{}
+	}
+}
+
+// drop removes job from the running ones. It reports false if it was abandoned
+// and removed before. The caller holds the mutex that guards w.jobs.
+func (w *worker) drop(job Job) bool {
+	for i := len(w.jobs) - 1; i >= 0; i-- {
+		if w.jobs[i] == job {
+			copy(w.jobs[i:], w.jobs[i+1:])
+			w.jobs[len(w.jobs)-1] = Job{}
+			w.jobs = w.jobs[:len(w.jobs)-1]
+			return true
+		}
+	}
+	return false
+}
+
+// nextShared takes a batch from the shared queue, or one job from the user's
+// scheduler, and starts the first.
+func (w *worker) nextShared(s *slot) (job Job) {
+	e := w.engine
+	if !e.in.visible.Load() {
+		return Job{}
+	}
+	e.in.mu.Lock()
+	s.mu.Lock()
+	w.settle(s)
+	if e.signal.Load()&signalLeave == 0 {
+		if e.in.scheduler == nil {
+			job = w.startBatch(s)
+		} else {
+			job = w.startScheduled(s)
+		}
+	}
+	served := 0
+	if e.signal.Load()&signalHungry != 0 {
+		e.in.room += s.credit
+		s.credit = 0
+		s.mu.Unlock()
+		served = e.serveBlocked()
+	} else {
+		s.mu.Unlock()
+	}
+	e.in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	return job
+}
+
+// found leaves the seat, if w has it, because w has found a job. What has become
+// visible meanwhile was left to w by its producer: the next may search for it.
+func (w *worker) found() {
+	if w.searching {
+		w.leaveSearch()
+		if w.engine.visible() {
+			w.engine.notify()
+		}
+	}
+}
+
+// startBatch fills the slot from the shared queue and starts the first job. The
+// caller holds in.mu and s.mu.
+func (w *worker) startBatch(s *slot) (job Job) {
+	e := w.engine
+	q := &e.in.queue
+	// A slot that has work of its own takes one: it looks only so that the
+	// outside does not starve.
+	n := 1
+	if s.queued() == 0 {
+		n = min(q.count, q.count/int(e.lot.width.Load())+1, batchJobs)
+	}
+	for q.count > 0 {
+		if n > 1 {
+			s.fill(q, n)
+			n = 1
+			for s.first < s.end {
+				if job = s.take(); w.start(s, job) {
+					break
+				}
+				job = Job{}
+			}
+		} else if job = q.pop(); !w.start(s, job) {
+			job = Job{}
+		}
+		if !job.IsZero() {
+			break
+		}
+	}
+	if q.count == 0 {
+		e.in.visible.Store(false)
+	}
+	if s.queued() > 0 && !e.lot.local.Load() {
+		e.lot.local.Store(true)
+	}
+	return job
+}
+
+// startScheduled starts what the user's scheduler chooses. The caller holds
+// in.mu and s.mu.
+func (w *worker) startScheduled(s *slot) Job {
+	e := w.engine
+	for {
+		job, ok := e.in.schedPop(e, s.index)
+		if !ok {
+			e.in.visible.Store(false)
+			return Job{}
+		}
+		if w.start(s, job) {
+			return job
+		}
+		e.in.schedDropped(e, job)
+	}
+}
+
+// searchOthers looks into the other slots, and takes half of what the first
+// that has something stores. It reports whether it did.
+func (w *worker) searchOthers(s *slot) bool {
+	l := &w.engine.lot
+	if !w.searching {
+		if !l.searching.CompareAndSwap(0, 1) {
+			return false // somebody searches already, and will wake us if need be
+		}
+		w.searching = true
+	}
+	if !l.local.Load() {
+		return false
+	}
+	l.local.Store(false) // before the look: see the top of park.go
+	l.mu.Lock()
+	slots := l.slots
+	l.mu.Unlock()
+	w.random = w.random*1664525 + 1013904223
+	offset := int(w.random>>8) % len(slots)
+	for i := range slots {
+		victim := slots[(i+offset)%len(slots)]
+		if victim == s || !w.steal(s, victim) {
+			continue
+		}
+		l.local.Store(true)
+		return true
+	}
+	return false
+}
+
+// steal takes half of what victim stores. Slots are locked in the order of
+// their index.
+func (w *worker) steal(s, victim *slot) bool {
+	victim.mu.Lock()
+	if victim.queued() == 0 {
+		victim.mu.Unlock()
+		return false
+	}
+	if s.index < victim.index {
+		victim.mu.Unlock()
+		s.mu.Lock()
+		victim.mu.Lock()
+	} else {
+		s.mu.Lock()
+	}
+	// A child may have been stored here by another goroutine of a task.
+	ok := s.first == s.end && s.stealFrom(victim)
+	s.mu.Unlock()
+	victim.mu.Unlock()
+	return ok
+}
