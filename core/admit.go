@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -46,6 +47,7 @@ type intake struct {
 
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
+	watched     atomic.Bool // a submitter watches for room before it waits
 	delayed     map[*record]struct{}
 	held        bool // delayed jobs are handed back, not run again
 }
@@ -91,8 +93,10 @@ type admission struct {
 	ctx    context.Context // nil: wait without end
 	job    Job
 	policy RejectPolicy
-	worker *worker // of the task that submits; nil outside
-	task   *record // that task
+	task   *record // the task of this engine that submits; nil outside
+	worker *worker // its worker
+
+	submitter *record // the task that submits, of whatever engine
 }
 
 // admit accepts a.job or refuses it. A nil error means that it is accepted, and
@@ -201,14 +205,23 @@ func (e *Engine) lend(s *slot) bool {
 	return true
 }
 
-// gather collects the credits of all slots and reports whether there is room
-// now. The caller holds in.mu.
+// gather collects the credits of all slots, makes the engine hungry if that was
+// needed, and reports whether there is room now. The caller holds in.mu.
 func (e *Engine) gather() bool {
 	in := &e.in
 	if e.signal.Load()&signalHungry != 0 {
 		return in.room > 0 // gathered already, and returned at once since
 	}
 	e.signal.Or(signalHungry)
+	e.collect()
+	e.calm()
+	return in.room > 0
+}
+
+// collect takes the credits of all slots and returns the room there is. The
+// caller holds in.mu.
+func (e *Engine) collect() int {
+	in := &e.in
 	e.lot.mu.Lock()
 	slots := e.lot.slots
 	e.lot.mu.Unlock()
@@ -222,14 +235,16 @@ func (e *Engine) gather() bool {
 	in.room += e.outside.credit
 	e.outside.credit = 0
 	e.outside.mu.Unlock()
-	e.calm()
-	return in.room > 0
+	return in.room
 }
+
+// calmRoom is how much room ends the hungry state, in a queue that is larger.
+const calmRoom = 32
 
 // calm ends the hungry state once there is room again. The caller holds in.mu.
 func (e *Engine) calm() {
 	in := &e.in
-	if in.first == nil && in.room > in.capacity/2 && e.signal.Load()&signalHungry != 0 {
+	if in.first == nil && in.room >= min(in.capacity/2+1, calmRoom) && e.signal.Load()&signalHungry != 0 {
 		e.signal.And(^signalHungry)
 	}
 }
@@ -349,6 +364,15 @@ func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
 // so that a task cannot be stopped by the full queue of its own engine.
 func (e *Engine) admitWaiting(a *admission) error {
 	in := &e.in
+	var done <-chan struct{}
+	if a.ctx != nil {
+		done = a.ctx.Done() // first, since a user's context may panic
+	}
+	if a.task == nil {
+		if done, err := e.watchRoom(a); done {
+			return err
+		}
+	}
 	b := &blockedJob{job: a.job, waiter: e.getWaiter(), inside: a.worker != nil}
 	in.mu.Lock()
 	if in.closed && !e.acceptsChild(a) {
@@ -363,26 +387,21 @@ func (e *Engine) admitWaiting(a *admission) error {
 	if served > 0 {
 		e.notify()
 	}
-	var done <-chan struct{}
-	if a.ctx != nil {
-		done = a.ctx.Done()
-	}
 	inside := a.task != nil && a.task.enterCall(a.worker)
 	if inside {
 		a.worker.giveUpSlot()
 	}
-	var cause error
+	gaveUp := false
 	select {
 	case <-b.waiter.signal:
 	case <-done:
 		in.mu.Lock()
-		if b.queued {
+		if gaveUp = b.queued; gaveUp {
 			in.unlink(b)
-			cause = context.Cause(a.ctx)
 		}
 		e.calm()
 		in.mu.Unlock()
-		if cause == nil {
+		if !gaveUp {
 			<-b.waiter.signal // it was served at the same moment
 		}
 	}
@@ -392,14 +411,58 @@ func (e *Engine) admitWaiting(a *admission) error {
 		a.task.exitCall(a.worker)
 	}
 	switch {
-	case cause != nil:
-		return e.refuse(reasonContext, cause)
+	case gaveUp:
+		return e.refuse(reasonContext, context.Cause(a.ctx))
 	case b.err == nil:
 		return nil
 	case b.err == ErrClosed:
 		return e.refuse(reasonClosed, ErrClosed)
 	}
 	return e.refuse(reasonInternal, b.err)
+}
+
+const (
+	roomLooks = 24 // how often watchRoom looks for room
+	roomWant  = 32 // how much it would like to find, at first
+)
+
+// watchRoom looks for room for a while before the submitter goes to sleep: small
+// tasks make room faster than a goroutine is put to sleep and woken. At first it
+// lets some room gather, since it will be wanted soon. Only one submitter at a
+// time watches; it reports done = false if there still is no room.
+func (e *Engine) watchRoom(a *admission) (done bool, err error) {
+	if e.procs.Load() < 2 {
+		return false, nil
+	}
+	in := &e.in
+	room := e.settings.Load().QueueCapacity // never Unbounded, or it would not be full
+	if !in.watched.CompareAndSwap(false, true) {
+		return false, nil
+	}
+	defer in.watched.Store(false)
+	for look := range roomLooks {
+		runtime.Gosched()
+		want := 1
+		if look < roomLooks/2 {
+			want = min(roomWant, room/8+1)
+		}
+		in.mu.Lock()
+		if in.closed || in.first != nil {
+			in.mu.Unlock()
+			return false, nil
+		}
+		if e.collect() >= want {
+			err := e.store(a.job)
+			in.mu.Unlock()
+			if err != nil {
+				return true, e.refuse(reasonInternal, err)
+			}
+			e.notify()
+			return true, nil
+		}
+		in.mu.Unlock()
+	}
+	return false, nil
 }
 
 // admitDiscarded accepts the newcomer and gives it up at once.

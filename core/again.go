@@ -19,12 +19,18 @@ func Again(after time.Duration, cause error) error {
 	return &AgainError{After: max(after, 0), Cause: cause}
 }
 
-// AgainError is what Again returns.
+// AgainError is what Again returns. The engine finds it with errors.As, so it may
+// be wrapped. A task that was cancelled, or is over its run limit, is not run
+// again: then its *CancelError or *TimeoutError carries the wish as Err. Nor is a
+// plain function, for which an interceptor may ask: it has failed.
 type AgainError struct {
+	// After is the delay; zero or negative means at once.
 	After time.Duration
+	// Cause is why; it may be nil.
 	Cause error
 }
 
+// Error names the delay and the cause.
 func (e *AgainError) Error() string {
 	if e.Cause == nil {
 		return fmt.Sprintf("core: run again after %v", e.After)
@@ -62,10 +68,15 @@ func wish(err error) *AgainError {
 func (w *worker) runAgain(r *record, again *AgainError) bool {
 	e := w.engine
 	x := r.needExtra()
-	if x.expired.Load() || r.interrupted() != nil {
+	// Cancel and the run limit decide under the same mutex: whichever of them
+	// comes first ends the task, whichever comes later finds it delayed.
+	x.mu.Lock()
+	if x.expired.Load() || x.cause.Load() != nil {
+		x.mu.Unlock()
 		return false
 	}
-	busy, ok := r.leave()
+	busy, ok := r.leave(flagAgain)
+	x.mu.Unlock()
 	if !ok {
 		return false
 	}
@@ -75,7 +86,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	x.runEnd.Store(nil)
 	job := jobOf(r)
 
-	e.schedCompleted(job)
+	w.completed(job)
 	e.in.mu.Lock()
 	s := w.slot.Load()
 	if s == nil {
@@ -89,7 +100,6 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		e.in.delayed[r] = struct{}{}
 	}
 	s.mu.Lock()
-	w.settle(s)
 	if w.drop(job) {
 		s.tally.again++
 		s.tally.accepted++
@@ -97,16 +107,30 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	s.mu.Unlock()
 	r.becomeDelayed()
 	e.in.mu.Unlock()
+	// The context of this run ends here; the next run gets its own.
+	x.mu.Lock()
+	unwatch := x.unwatch
+	x.unwatch = nil
+	x.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
+	if m := x.inner.Swap(nil); m != nil {
+		m.end(errReturned)
+	}
+	// Deferred, because a hook may call Goexit.
+	defer func() {
+		switch {
+		case held:
+			e.handBackDelayed(r)
+		case again.After <= 0:
+			r.readmit()
+		default:
+			r.setTimer(phaseDelayed, again.After, r.readmit)
+			e.guard("context given to Submit", r.watchContext)
+		}
+	}()
 	e.hookRetried(job, int(attempt), again)
-	if held {
-		e.handBackDelayed(r)
-		return true
-	}
-	if again.After == 0 {
-		r.readmit()
-	} else {
-		r.setTimer(phaseDelayed, again.After, r.readmit)
-	}
 	return true
 }
 

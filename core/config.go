@@ -29,7 +29,8 @@ type Config struct {
 	// GOMAXPROCS, followed when it changes. Live.
 	Workers int
 	// QueueCapacity is how many accepted tasks may wait to be started, 1 to
-	// MaxQueueCapacity, or Unbounded. Default, 0: DefaultQueueCapacity. Live.
+	// MaxQueueCapacity, or Unbounded. Tasks that wait to be run again count too,
+	// but are let in without room. Default, 0: DefaultQueueCapacity. Live.
 	QueueCapacity int
 	// IdleTimeout is how long a worker's goroutine without work is kept; it
 	// ends after between one and two of it. At least a millisecond. Default, 0:
@@ -67,15 +68,18 @@ type Config struct {
 	// Scheduler orders the queued tasks. Default, nil: the built-in
 	// work-stealing one. A scheduler serves one engine.
 	Scheduler Scheduler
-	// Interceptors wrap each execution, the first outermost.
+	// Interceptors wrap each execution, the first outermost. More can be added
+	// by Engine.Intercept.
 	Interceptors []Interceptor
-	// Hooks are told what happens.
+	// Hooks are told what happens. More can be added by Engine.AddHooks.
 	Hooks []Hooks
 	// Logger takes what would otherwise be silent: panics, failing hooks.
 	// Default: slog.Default().
 	Logger *slog.Logger
-	// BaseContext is the parent of all tasks' contexts: its end cancels running
-	// tasks and those not yet started. Default: context.Background().
+	// BaseContext is the second parent of all tasks' contexts, after the one
+	// given to Submit: its values can be seen by them, and its end cancels
+	// running tasks, and queued ones when their turn comes. It does not end the
+	// engine: that takes Shutdown or Close. Default: context.Background().
 	BaseContext context.Context
 }
 
@@ -245,14 +249,13 @@ func (c Config) complete() Config {
 
 // configure applies options to c. A nil option is a mistake that is reported.
 func configure(c Config, options []Option) (Config, error) {
+	var faults []error
 	for i, option := range options {
 		if option == nil {
-			return c, fmt.Errorf("%w: option %d is nil", ErrConfig, i)
+			faults = append(faults, fmt.Errorf("%w: option %d is nil", ErrConfig, i))
+			continue
 		}
 		option(&c)
 	}
-	if err := c.Validate(); err != nil {
-		return c, err
-	}
-	return c, nil
+	return c, errors.Join(append(faults, c.Validate())...)
 }

@@ -28,12 +28,85 @@ func taskOf(ctx context.Context) *record {
 	return nil
 }
 
+// errReturned is the cause with which a task's context ends when the task
+// returns. It does not reach tasks that were submitted with that context.
+var errReturned error = &canceledError{"core: the task has returned"}
+
 // mergedContext is a cancellable child of the context given to Submit that the
-// engine can cancel as well.
+// engine, and the task in which the task was submitted, can cancel as well.
 type mergedContext struct {
 	context.Context
 	cancel context.CancelCauseFunc
-	unlink func() bool // from the engine
+	unlink []func() bool
+}
+
+// link makes the end of from the end of m, unless from is the context of a task
+// that has merely returned; then onReturn is called, if there is one.
+func (m *mergedContext) link(from context.Context, onReturn func()) {
+	m.unlink = append(m.unlink, context.AfterFunc(from, func() {
+		switch cause := context.Cause(from); {
+		case cause != errReturned:
+			m.cancel(cause)
+		case onReturn != nil:
+			onReturn()
+		}
+	}))
+}
+
+func (m *mergedContext) end(cause error) {
+	m.cancel(cause)
+	for _, unlink := range m.unlink {
+		unlink()
+	}
+}
+
+// derived is the context of a task that was submitted, inside another task, with
+// a context derived from that task's. The other task may return first; then its
+// context ends and forgets its values, but the submitted one goes on under the
+// context the other was submitted with.
+type derived struct {
+	context.Context
+	below context.Context // what the other task was submitted with; nil for none
+}
+
+func (d *derived) Value(key any) any {
+	if v := d.Context.Value(key); v != nil || d.below == nil {
+		return v
+	}
+	return d.below.Value(key)
+}
+
+func (d *derived) Err() error {
+	err, _ := d.why()
+	return err
+}
+
+// why returns the error and the cause.
+func (d *derived) why() (err, cause error) {
+	if err = d.Context.Err(); err == nil {
+		return nil, nil
+	}
+	if cause = context.Cause(d.Context); cause != errReturned {
+		return err, cause
+	}
+	if deadline, ok := d.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded, context.DeadlineExceeded
+	}
+	return whyEnded(d.below)
+}
+
+// whyEnded returns the error and the cause of ctx, which may be nil.
+func whyEnded(ctx context.Context) (err, cause error) {
+	if ctx == nil {
+		return nil, nil
+	}
+	if d, ok := ctx.(*derived); ok {
+		return d.why()
+	}
+	if err = ctx.Err(); err != nil {
+		return err, context.Cause(ctx)
+	}
+	return nil, nil
 }
 
 // contextRef holds a context that one goroutine forgets while others may ask
@@ -66,10 +139,95 @@ func (c *contextRef) get() context.Context {
 	return *(*context.Context)(unsafe.Pointer(&w))
 }
 
+// copy returns a reference to the same context, or to none if it was forgotten.
+func (c *contextRef) copy() contextRef {
+	data := atomic.LoadPointer(&c.data)
+	if data == nil {
+		return contextRef{}
+	}
+	return contextRef{c.kind, data}
+}
+
 func (c *contextRef) forget() {
 	if c.kind != nil {
 		atomic.StorePointer(&c.data, nil)
 	}
+}
+
+// inherit takes over ctx, with which r is submitted, me being the task that ctx
+// belongs to, or nil.
+//
+// A task submitted with its parent's own context hangs below what the parent was
+// submitted with, and beside it notes the parent: cancelling the parent cancels
+// it, the parent's return does not.
+func (r *record) inherit(ctx context.Context, me *record) {
+	if me == nil {
+		r.parent.set(ctx)
+		return
+	}
+	if _, own := ctx.(*taskContext); !own {
+		r.parent.set(&derived{ctx, me.parent.get()})
+		return
+	}
+	r.parent = me.parent.copy()
+	r.up.Store(me)
+	if me.engine != r.engine || me.state.Load()&flagCrossing != 0 {
+		r.state.Or(flagCrossing)
+	}
+}
+
+// climb forgets the tasks above that have returned and were not cancelled, so
+// that a chain of tasks that submit each other does not grow.
+func (r *record) climb() {
+	first := r.up.Load()
+	up := first
+	for up != nil && ended(up.state.Load()) && up.canceled() == nil {
+		up = up.up.Load()
+	}
+	if up != first {
+		r.up.Store(up)
+	}
+}
+
+// canceled returns why the task itself was cancelled while it ran, or nil.
+func (r *record) canceled() error {
+	if x := r.extra.Load(); x != nil {
+		if cause := x.cause.Load(); cause != nil {
+			return *cause
+		}
+	}
+	return nil
+}
+
+// inherited returns the error and the cause if something above r has ended its
+// context.
+func (r *record) inherited() (err, cause error) {
+	e := r.engine
+	if up := r.up.Load(); up != nil && (e.cancels.Load() != 0 || r.state.Load()&flagCrossing != 0) {
+		for ; up != nil; up = up.up.Load() {
+			if cause := up.canceled(); cause != nil {
+				return context.Canceled, cause
+			}
+		}
+	}
+	if parent := r.parent.get(); parent != nil {
+		if err, cause := whyEnded(parent); err != nil {
+			return err, cause
+		}
+	}
+	if err := e.ctx.Err(); err != nil {
+		return err, context.Cause(e.ctx)
+	}
+	return nil, nil
+}
+
+// interrupted returns the cause if the task's context has ended.
+func (r *record) interrupted() error {
+	if cause := r.canceled(); cause != nil {
+		return cause
+	}
+	_, cause := r.inherited()
+	return cause
 }
 
 // merged returns the context that merges all cancellations, making it if need
@@ -79,62 +237,71 @@ func (r *record) merged() *mergedContext {
 	if m := x.inner.Load(); m != nil {
 		return m
 	}
-	m := new(mergedContext)
-	parent := r.parent.get()
-	if parent == nil {
-		m.Context, m.cancel = context.WithCancelCause(r.engine.ctx)
-	} else {
+	e, m := r.engine, new(mergedContext)
+	switch parent := r.parent.get().(type) {
+	case nil:
+		m.Context, m.cancel = context.WithCancelCause(e.ctx)
+	case *derived:
+		m.Context, m.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+		m.link(e.ctx, nil)
+		m.link(parent.Context, func() {
+			if parent.below != nil {
+				context.AfterFunc(parent.below, func() { m.cancel(context.Cause(parent.below)) })
+			}
+		})
+	default:
 		m.Context, m.cancel = context.WithCancelCause(parent)
-		if c, ok := parent.(*taskContext); !ok || c.engine != r.engine {
-			m.unlink = context.AfterFunc(r.engine.ctx, func() { m.cancel(context.Cause(r.engine.ctx)) })
-		}
+		m.link(e.ctx, nil)
+	}
+	if up := r.up.Load(); up != nil && !ended(up.state.Load()) {
+		m.link(up.merged(), nil)
+	}
+	if _, cause := r.inherited(); cause != nil {
+		m.cancel(cause)
 	}
 	if !x.inner.CompareAndSwap(nil, m) {
-		m.end(context.Canceled)
-		return x.inner.Load()
+		m.end(errReturned)
+		if other := x.inner.Load(); other != nil {
+			return other
+		}
 	}
-	// The task may have ended meanwhile: then nobody else will cancel it.
-	if p := phase(r.state.Load()); p >= phaseResolving {
-		m.end(context.Canceled)
+	// The task may have ended meanwhile: then nobody else will end m.
+	if phase(r.state.Load()) >= phaseResolving {
+		m.end(errReturned)
 	}
 	return m
 }
 
-func (m *mergedContext) end(cause error) {
-	m.cancel(cause)
-	if m.unlink != nil {
-		m.unlink()
-	}
-}
-
-// endContext ends the task's context after the task, and forgets its parent.
+// endContext ends the task's context when the task has returned, and forgets
+// what it hung from.
 func (r *record) endContext() {
 	if x := r.extra.Load(); x != nil {
-		// What was made for the task must not keep its parent alive either.
 		if m := x.inner.Swap(nil); m != nil {
-			m.end(context.Canceled)
+			m.end(errReturned)
 		}
 	}
 	r.parent.forget()
+	r.climb()
 }
 
-// interrupted returns the cause if the task's context has ended.
-func (r *record) interrupted() error {
-	if x := r.extra.Load(); x != nil {
-		if m := x.inner.Load(); m != nil {
-			if m.Err() != nil {
-				return context.Cause(m)
-			}
-			return nil
-		}
+// cancelContext ends the context of a running task with cause. It reports
+// whether it did: the first cause stays, and a task that has returned is left
+// alone.
+func (r *record) cancelContext(cause error) bool {
+	m := r.merged()
+	x := r.extra.Load()
+	x.mu.Lock()
+	first := phase(r.state.Load()) == phaseRunning && x.cause.Load() == nil
+	if first {
+		x.cause.Store(&cause)
 	}
-	if parent := r.parent.get(); parent != nil && parent.Err() != nil {
-		return context.Cause(parent)
+	x.mu.Unlock()
+	if first {
+		// Tasks below look for a cause only once they see the count.
+		r.engine.cancels.Add(1)
+		m.cancel(cause)
 	}
-	if r.engine.ctx.Err() != nil {
-		return context.Cause(r.engine.ctx)
-	}
-	return nil
+	return first
 }
 
 // Deadline returns the earlier of the submitter's deadline and the end of the
@@ -170,12 +337,8 @@ func (c *taskContext) Err() error {
 	if phase(r.state.Load()) >= phaseResolving {
 		return context.Canceled
 	}
-	if parent := r.parent.get(); parent != nil {
-		if err := parent.Err(); err != nil {
-			return err
-		}
-	}
-	return r.engine.ctx.Err()
+	err, _ := r.inherited()
+	return err
 }
 
 // Value returns the submitter's value for key, or else the base context's. Once
@@ -186,6 +349,9 @@ func (c *taskContext) Value(key any) any {
 		return c
 	}
 	r := (*record)(c)
+	if r.engine.ctx.Err() != nil && phase(r.state.Load()) == phaseRunning {
+		r.merged() // so that context.Cause finds the engine's cause
+	}
 	if x := r.extra.Load(); x != nil {
 		if m := x.inner.Load(); m != nil {
 			// A standard context asks with a key of its own whether its parent
@@ -217,9 +383,6 @@ func Detach(ctx context.Context) context.Context {
 	d := detached{Context: context.WithoutCancel(ctx), below: r.engine.ctx}
 	if parent := r.parent.get(); parent != nil {
 		d.below = parent
-		if _, inside := parent.(*taskContext); inside {
-			d.below = Detach(parent)
-		}
 	}
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -28,6 +29,10 @@ type Engine struct {
 	signal   atomic.Uint32
 	plain    atomic.Bool  // functions need no record: there are no default limits
 	procs    atomic.Int32 // GOMAXPROCS as last seen
+	patience atomic.Int32 // how long the next wait for a result watches (wait.go)
+	short    atomic.Int32 // how many waits in a row were short
+	waits    atomic.Uint32
+	exits    atomic.Uint32 // how many tasks called Goexit
 	settings atomic.Pointer[settings]
 	chain    atomic.Pointer[chain]
 	hooks    atomic.Pointer[hookSet]
@@ -41,6 +46,7 @@ type Engine struct {
 	config    sync.Mutex // serialises changes of settings, chain and hooks
 	stop      stopping
 
+	cancels  atomic.Uint64 // how often a running task was cancelled
 	rejected [reasons]atomic.Uint64
 	late     atomic.Uint64
 	failures atomic.Uint64 // panics of functions that are not tasks
@@ -76,6 +82,7 @@ func New(options ...Option) (*Engine, error) {
 	e.settings.Store(&settings{c})
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	e.procs.Store(int32(runtime.GOMAXPROCS(0)))
+	e.patience.Store(patienceMax)
 	e.lot.gone = make(chan struct{})
 	e.lot.watch = watchStart
 	e.stop.init()
@@ -98,6 +105,7 @@ func New(options ...Option) (*Engine, error) {
 		list = append(list, &c.Interceptors[i])
 	}
 	e.chain.Store(e.newChain(list))
+	e.markSlow()
 	for _, h := range c.Hooks {
 		e.AddHooks(h)
 	}
@@ -140,7 +148,8 @@ func (e *Engine) preallocate() {
 	l.mu.Unlock()
 }
 
-// Name returns the engine's name.
+// Name returns the engine's name: Config.Name, or "goman". It is "" for an engine
+// that was not made by New.
 func (e *Engine) Name() string {
 	if e == nil {
 		return ""
@@ -149,7 +158,9 @@ func (e *Engine) Name() string {
 }
 
 // Config returns the configuration in force, with the defaults filled in. If
-// Workers follows GOMAXPROCS it is 0; see Stats for the number.
+// Workers follows GOMAXPROCS it is 0; see Stats for the number. Interceptors and
+// Hooks are those given to New. Changed, it can be given to Reconfigure by
+// WithConfig. Do not change its slices.
 func (e *Engine) Config() Config {
 	if !e.made() {
 		return Config{}
@@ -160,7 +171,11 @@ func (e *Engine) Config() Config {
 // Reconfigure changes live settings (see Config) as one step: all of them, or
 // none if any is wrong. A setting that is not live may be given again with the
 // value that it has. Growing lets waiting submitters in; shrinking lets running
-// tasks finish and loses no queued ones.
+// tasks finish and loses no queued ones. Limits that change count for tasks that
+// are submitted, or started, from then on.
+//
+// The error matches ErrConfig for every fault, or ErrClosed once the engine has
+// come to its end. Hooks.Changed is told of each success.
 func (e *Engine) Reconfigure(options ...Option) error {
 	if !e.made() {
 		return e.check(context.Background(), false)
@@ -173,7 +188,7 @@ func (e *Engine) Reconfigure(options ...Option) error {
 		err = sameFixed(&old, &c)
 	}
 	if err == nil && e.IsClosed() {
-		err = e.refuse(reasonClosed, ErrClosed)
+		err = e.notRunning()
 	}
 	if err != nil {
 		e.config.Unlock()
@@ -183,6 +198,9 @@ func (e *Engine) Reconfigure(options ...Option) error {
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	if c.QueueCapacity != old.QueueCapacity {
 		e.setCapacity(c.QueueCapacity)
+	}
+	if c.IdleTimeout != old.IdleTimeout || c.MinIdle != old.MinIdle {
+		e.rearmIdle()
 	}
 	if n := c.workers(runtime.GOMAXPROCS(0)); n != int(e.lot.width.Load()) {
 		e.setLimit(n)
@@ -211,20 +229,24 @@ func sameFixed(old, c *Config) error {
 		return fixed("Logger")
 	case !sameWords(c.BaseContext, old.BaseContext):
 		return fixed("BaseContext")
-	case len(c.Interceptors) != len(old.Interceptors):
+	case !sameWords(any(c.OnPanic), any(old.OnPanic)):
+		return fixed("OnPanic")
+	case !slices.EqualFunc(c.Interceptors, old.Interceptors, func(a, b Interceptor) bool { return sameWords(any(a), any(b)) }):
 		return fmt.Errorf("%w: use Intercept to add interceptors while the engine runs", ErrConfig)
-	case len(c.Hooks) != len(old.Hooks):
+	case !slices.EqualFunc(c.Hooks, old.Hooks, sameHooks):
 		return fmt.Errorf("%w: use AddHooks to add hooks while the engine runs", ErrConfig)
 	}
 	return nil
 }
 
-// Resize changes the number of workers, 1 to MaxWorkers.
+// Resize changes the number of workers, 1 to MaxWorkers; they no longer follow
+// GOMAXPROCS then. It is Reconfigure with WithWorkers.
 func (e *Engine) Resize(workers int) error { return e.Reconfigure(WithWorkers(workers)) }
 
 // SetQueueCapacity changes the capacity of the queue, 1 to MaxQueueCapacity, or
 // Unbounded. If more tasks are queued than the new capacity allows they stay,
-// and nobody gets in until there is room.
+// and nobody gets in until there is room. It is Reconfigure with
+// WithQueueCapacity.
 func (e *Engine) SetQueueCapacity(n int) error { return e.Reconfigure(WithQueueCapacity(n)) }
 
 // followProcs makes the number of workers follow GOMAXPROCS, unless it was
@@ -289,12 +311,21 @@ func (e *Engine) setCapacity(n int) {
 
 // Pause stops the start of tasks: after it has returned none starts until
 // Resume. Running tasks go on, and tasks are still accepted. A task that awaits
-// a queued one waits until Resume.
+// a queued one waits until Resume. Shutdown resumes. A second Pause changes
+// nothing. The error matches ErrClosed once Shutdown or Close has begun.
 func (e *Engine) Pause() error {
 	if !e.made() || e.IsClosed() {
 		return e.notRunning()
 	}
-	before := e.signal.Or(signalPaused)
+	before := e.signal.Load()
+	for ; ; before = e.signal.Load() {
+		if before&signalDraining != 0 {
+			return e.notRunning() // a paused engine would never be drained
+		}
+		if e.signal.CompareAndSwap(before, before|signalPaused) {
+			break
+		}
+	}
 	// Starts are counted under a slot's mutex, where the signal is looked at:
 	// once all mutexes have been taken, every later start has seen it.
 	e.unlockAll(e.lockAll())
@@ -304,7 +335,8 @@ func (e *Engine) Pause() error {
 	return nil
 }
 
-// Resume lets tasks start again after Pause.
+// Resume lets tasks start again after Pause; otherwise it changes nothing. The
+// error matches ErrClosed once the engine has come to its end.
 func (e *Engine) Resume() error {
 	if !e.made() || e.IsClosed() {
 		return e.notRunning()
@@ -328,14 +360,16 @@ func (e *Engine) unpause() bool {
 // IsPaused reports whether the engine is paused.
 func (e *Engine) IsPaused() bool { return e.made() && e.signal.Load()&signalPaused != 0 }
 
-// IsRunning reports whether the engine accepts tasks.
+// IsRunning reports whether the engine accepts tasks: it was made by New, and
+// neither Shutdown nor Close has begun. A paused engine is running.
 func (e *Engine) IsRunning() bool { return e.made() && e.signal.Load()&signalDraining == 0 }
 
 // IsShutdown reports whether Shutdown or Close has begun.
 func (e *Engine) IsShutdown() bool { return e.made() && e.signal.Load()&signalDraining != 0 }
 
 // IsClosed reports whether the engine has come to its end: nothing is queued,
-// and nothing runs but tasks that ignore the end of their context.
+// and nothing runs but tasks that ignore the end of their context. It is true of
+// an engine that was not made by New.
 func (e *Engine) IsClosed() bool { return !e.made() || e.stop.closed() }
 
 func (e *Engine) notRunning() error {

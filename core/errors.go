@@ -72,7 +72,8 @@ func invalidf(format string, args ...any) error {
 }
 
 // PanicError is the result of a task that panicked. It matches ErrPanicked and,
-// where the value of the panic is an error, that error too.
+// where the value of the panic is an error, that error too. It is shared by all
+// who see it: do not change it.
 type PanicError struct {
 	// Engine and Task are the names of the engine and the task.
 	Engine, Task string
@@ -80,6 +81,8 @@ type PanicError struct {
 	Value any
 	// Stack is the stack of the goroutine at the panic.
 	Stack []byte
+
+	job uintptr // the job that panicked, to tell its error from one passed on
 }
 
 // Error describes the panic in one line; the stack is in the field. A panic of
@@ -97,6 +100,19 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+// goexitError is the result of a task that called runtime.Goexit. It matches
+// ErrGoexit.
+type goexitError struct {
+	engine, task string
+	job          uintptr // as in PanicError
+}
+
+func (e *goexitError) Error() string {
+	return fmt.Sprintf("core: engine %s: task %s called runtime.Goexit", e.engine, e.task)
+}
+
+func (e *goexitError) Is(target error) bool { return target == ErrGoexit }
+
 // CancelError is the result of a task that was cancelled. It matches
 // context.Canceled and whatever the cause matches.
 type CancelError struct {
@@ -112,6 +128,7 @@ type CancelError struct {
 	Err error
 }
 
+// Error says when the task was cancelled, and why.
 func (e *CancelError) Error() string {
 	when := "before it started"
 	if e.Started {
@@ -145,6 +162,7 @@ type TimeoutError struct {
 	Err error
 }
 
+// Error says which limit was passed.
 func (e *TimeoutError) Error() string {
 	switch {
 	case !e.Started:
@@ -181,6 +199,7 @@ type DeadlockError struct {
 	Tasks []string
 }
 
+// Error names the tasks in the ring.
 func (e *DeadlockError) Error() string {
 	if len(e.Tasks) == 0 {
 		return fmt.Sprintf("core: engine %s: tasks wait for each other in a ring", e.Engine)
@@ -203,6 +222,7 @@ type RefusedError struct {
 	Reason error
 }
 
+// Error names the engine and the reason.
 func (e *RefusedError) Error() string {
 	switch e.Reason {
 	case ErrQueueFull:
@@ -210,7 +230,10 @@ func (e *RefusedError) Error() string {
 	case ErrClosed:
 		return fmt.Sprintf("core: engine %s is closed: Shutdown or Close has begun", e.Engine)
 	}
-	return fmt.Sprintf("core: engine %s: task refused: %v", e.Engine, e.Reason)
+	if e.Engine == "" {
+		return fmt.Sprintf("core: refused: %v", e.Reason) // there is no engine
+	}
+	return fmt.Sprintf("core: engine %s: refused: %v", e.Engine, e.Reason)
 }
 
 // Unwrap returns the reason.
@@ -248,6 +271,7 @@ type Ignoring struct {
 	Stack string
 }
 
+// Error is a summary in one line, with the names of at most three tasks.
 func (e *ShutdownError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "core: engine %s: ", e.Engine)

@@ -51,7 +51,11 @@ func (e *Engine) entryDied(job Job) {
 		return
 	}
 	in.dead++
-	if in.dead > max(sweepAfter, in.live) {
+	live := in.live
+	if in.scheduler != nil {
+		live = in.schedLen() - in.dead
+	}
+	if in.dead > max(sweepAfter, live) {
 		in.dead = 0
 		in.live = e.sweep(func(Job) bool { return false })
 	}
@@ -124,6 +128,8 @@ func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) 
 			return Job{}, false
 		} else if !take(victim) {
 			continue // it was cancelled or started at this moment
+		} else {
+			e.entryDied(Job{}) // its place is empty, but still there
 		}
 		e.countRemoved(OutcomeDiscarded, 1)
 		e.in.room++
@@ -142,7 +148,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	for _, s := range slots {
 		for i := s.first; i < s.end; i++ {
 			if live(s.batch[i]) {
-				if sequence := s.sequence + uint64(i-s.first); sequence < best {
+				if sequence := s.sequence + uint64(i); sequence < best {
 					place, best = &s.batch[i], sequence
 				}
 				break
@@ -275,8 +281,16 @@ func (e *Engine) surelyFull() bool {
 // admitCaller runs the newcomer on the goroutine of its submitter: a task in
 // its own slot, everybody else beside the workers.
 func (e *Engine) admitCaller(a *admission) error {
+	if done, err := e.tryCaller(a); done {
+		return err
+	}
+	return e.admitWaiting(a) // nothing starts while the engine is paused
+}
+
+// tryCaller reports done = false if the engine is paused.
+func (e *Engine) tryCaller(a *admission) (done bool, err error) {
 	if e.signal.Load()&signalPaused != 0 {
-		return e.admitWaiting(a) // nothing starts while the engine is paused
+		return false, nil
 	}
 	if a.task != nil && a.task.enterCall(a.worker) {
 		if s := a.worker.slot.Load(); s != nil {
@@ -288,24 +302,33 @@ func (e *Engine) admitCaller(a *admission) error {
 	e.lot.mu.Lock()
 	w := e.borrowedWorker()
 	w.foreign = true
+	e.lot.foreign++
 	e.lot.mu.Unlock()
 	defer e.unborrow(w)
 	return e.runCaller(a, w, &e.outside)
 }
 
-func (e *Engine) runCaller(a *admission, w *worker, s *slot) error {
+func (e *Engine) runCaller(a *admission, w *worker, s *slot) (done bool, err error) {
 	in := &e.in
 	in.mu.Lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
-		return e.refuse(reasonClosed, ErrClosed)
+		return true, e.refuse(reasonClosed, ErrClosed)
 	}
 	s.mu.Lock()
+	if e.signal.Load()&signalPaused != 0 { // looked at where starts are counted: see Pause
+		s.mu.Unlock()
+		in.mu.Unlock()
+		return false, nil
+	}
 	s.tally.accepted++
-	w.start(s, a.job)
+	w.startNested(s, a.job)
 	s.credit-- // start returned a unit that the job never took
 	s.mu.Unlock()
 	in.mu.Unlock()
-	w.runNested(a.job, nil)
-	return nil
+	outer := w.unordered
+	w.unordered = a.job
+	defer func() { w.unordered = outer }()
+	w.runNested(a.job)
+	return true, nil
 }

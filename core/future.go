@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"reflect"
+	"runtime"
 	"time"
 	"unsafe"
 )
@@ -23,7 +24,8 @@ type Future[T any] struct {
 
 func newFuture[T any](e *Engine, task Task[T]) *Future[T] {
 	f := &Future[T]{work: task}
-	f.engine, f.body = e, f
+	f.engine = e
+	f.setBody(f)
 	return f
 }
 
@@ -34,12 +36,16 @@ func (f *Future[T]) execute(ctx context.Context) (err error) {
 
 func (f *Future[T]) task() any { return f.work }
 
-// release forgets the task but not its type, which kind may be reading.
+// release forgets the task but not its type, which taskType may be reading.
 func (f *Future[T]) release() { (*words)(unsafe.Pointer(&f.work)).data = nil }
 
-func (f *Future[T]) kind() string {
+func (f *Future[T]) taskType() string {
 	w := words{kind: (*words)(unsafe.Pointer(&f.work)).kind}
-	return reflect.TypeOf(*(*Task[T])(unsafe.Pointer(&w))).String()
+	kind := reflect.TypeOf(*(*Task[T])(unsafe.Pointer(&w)))
+	if kind == reflect.TypeFor[funcTask]() {
+		return "func()" // as without a record
+	}
+	return kind.String()
 }
 
 // result returns the value and the error of a resolved future.
@@ -60,12 +66,16 @@ func (f *Future[T]) result() (T, error) {
 // up: if the awaited task is still queued, it is run at once on this goroutine;
 // if it runs elsewhere, this task's worker slot goes to other work for the time
 // of the wait. A wait that would close a ring of tasks that wait for each other
-// returns a *DeadlockError. A task run on this goroutine that calls
+// returns a *DeadlockError. With a context derived from the task's that has an
+// end of its own, the awaited task is never run on this goroutine, because the
+// wait could not be given up then. A task run on this goroutine that calls
 // runtime.Goexit ends the waiting task as well, as a plain function call would;
 // both futures say so.
 //
 // Outside a task, if ctx can never end and a worker slot is idle, a task that
-// is still queued is run on this goroutine too.
+// is still queued may be run on this goroutine too. An engine does that only while
+// its tasks prove to be tiny, and never again once a task has called
+// runtime.Goexit, since that ends the goroutine it is called on.
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	if !ended(f.state.Load()) {
 		if err := f.record.await(ctx); err != nil {
@@ -84,7 +94,8 @@ func (f *Future[T]) Get() (T, error) {
 }
 
 // GetWithTimeout is Get that gives up after d with ErrWaitTimeout; the task is
-// not affected. With d zero or negative it does not wait.
+// not affected. With d zero or negative it does not wait. Inside a task it holds
+// the worker up; Await with a context that has a timeout does not.
 func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
 	if !ended(f.state.Load()) && !f.record.awaitFor(d) {
 		var zero T
@@ -93,13 +104,16 @@ func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
 	return f.result()
 }
 
-// Done returns a channel that is closed when the future is resolved.
+// Done returns a channel that is closed when the future is resolved: the same one
+// at each call. It is made by the first. Waiting for it inside a task holds the
+// worker up, as Get does.
 func (f *Future[T]) Done() <-chan struct{} { return f.record.doneChannel() }
 
-// IsDone reports whether the future is resolved.
+// IsDone reports whether the future is resolved. It costs one atomic load.
 func (f *Future[T]) IsDone() bool { return ended(f.state.Load()) }
 
-// Cancel is CancelCause with context.Canceled.
+// Cancel is CancelCause with context.Canceled: it reports whether this call made
+// the difference.
 func (f *Future[T]) Cancel() bool { return f.record.cancel(context.Canceled) }
 
 // CancelCause cancels the task. If it has not started it never will, and the
@@ -120,7 +134,7 @@ func (f *Future[T]) CancelCause(cause error) bool {
 // registration, on a goroutine of their own: never on a worker, which they
 // could hold up, and never on the caller's. A panic of fn is reported to the
 // hooks and the logger, and the next function is called all the same. Shutdown
-// waits for fn to return.
+// waits for fn to return, so fn must not wait for Shutdown. A nil fn is ignored.
 func (f *Future[T]) OnDone(fn func(T, error)) {
 	if fn == nil {
 		return
@@ -131,7 +145,7 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 // finish publishes the result of a record in phase resolving: the one step
 // after which everybody sees it. value and r.err must have been written.
 func (r *record) finish() {
-	r.body.release()
+	r.body().release()
 	for {
 		old := r.state.Load()
 		if r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
@@ -174,7 +188,11 @@ func (r *record) announce() {
 	x.waiters, x.unwatch = nil, nil
 	r.startCallbacks(x)
 	if done != nil {
-		close(done)
+		select {
+		case <-done: // who asked for it has found the record abandoned
+		default:
+			close(done)
+		}
 	}
 	x.mu.Unlock()
 	for _, w := range waiters {
@@ -252,13 +270,23 @@ func (r *record) runCallbacks(x *extra) {
 // the difference to the check before the start can be seen. own is the
 // waiter's own context, which needs no second watch.
 func (r *record) watchParent(own context.Context) {
-	if r.parent.background() || phase(r.state.Load()) != phaseQueued {
+	if phase(r.state.Load()) != phaseQueued {
+		return
+	}
+	up := r.up.Load()
+	if c, inside := own.(*taskContext); inside && up != nil && (*record)(c) == up {
 		return
 	}
 	parent := r.parent.get()
-	if parent == nil || parent == own || parent.Done() == nil {
+	if up == nil && (parent == nil || sameWords(parent, own) || parent.Done() == nil) {
 		return
 	}
+	r.watchContext()
+}
+
+// watchContext makes the end of the task's context resolve the record while it is
+// queued or delayed.
+func (r *record) watchContext() {
 	x := r.needExtra()
 	x.mu.Lock()
 	watched := x.unwatch != nil
@@ -266,14 +294,37 @@ func (r *record) watchParent(own context.Context) {
 	if watched {
 		return
 	}
-	unwatch := context.AfterFunc(parent, func() { r.cancelQueued(context.Cause(parent)) })
+	m := r.merged()
+	unwatch := context.AfterFunc(m, func() {
+		if cause := context.Cause(m); cause != errReturned {
+			r.cancelWaiting(cause)
+		}
+	})
 	x.mu.Lock()
-	if x.unwatch == nil && phase(r.state.Load()) == phaseQueued {
+	if p := phase(r.state.Load()); x.unwatch == nil && (p == phaseQueued || p == phaseDelayed) {
 		x.unwatch, unwatch = unwatch, nil
 	}
 	x.mu.Unlock()
 	if unwatch != nil {
 		unwatch()
+	}
+}
+
+// cancelWaiting cancels the record if it is queued or delayed.
+func (r *record) cancelWaiting(cause error) {
+	for {
+		switch phase(r.state.Load()) {
+		case phaseQueued:
+			if r.cancelQueued(cause) {
+				return
+			}
+		case phaseDelayed:
+			if r.cancelDelayed(cause) {
+				return
+			}
+		default:
+			return
+		}
 	}
 }
 
@@ -290,7 +341,17 @@ func (r *record) cancel(cause error) bool {
 				return true
 			}
 		case phaseRunning:
-			return r.cancelRunning(cause)
+			if r.cancelContext(cause) {
+				return true
+			}
+			if state := r.state.Load(); phase(state) == phaseRunning || ended(state) {
+				return false
+			}
+		case phaseResolving:
+			if state&flagAgain == 0 {
+				return false
+			}
+			runtime.Gosched() // it is about to be delayed, and then can be cancelled
 		default:
 			return false
 		}
@@ -305,20 +366,4 @@ func (r *record) cancelQueued(cause error) bool {
 	r.fail(&CancelError{Engine: r.engine.name, Task: r.name(), Cause: cause})
 	r.engine.hookEnded(jobOf(r), OutcomeCanceled, r.err)
 	return true
-}
-
-// cancelRunning ends the context of a running record. The first cause stays.
-func (r *record) cancelRunning(cause error) bool {
-	m := r.merged()
-	x := r.extra.Load()
-	x.mu.Lock()
-	first := x.cause == nil && phase(r.state.Load()) == phaseRunning
-	if first {
-		x.cause = cause
-	}
-	x.mu.Unlock()
-	if first {
-		m.cancel(cause)
-	}
-	return first
 }

@@ -2,9 +2,11 @@ package core
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"unsafe"
 )
 
 // Hooks is a set of functions that the engine calls when something happens, in
@@ -17,20 +19,23 @@ import (
 // Accepted may come after Started, because a worker may be faster than the
 // submitter.
 type Hooks struct {
-	// Accepted: a job was let in.
+	// Accepted: a job was let in. On the goroutine of the submitter.
 	Accepted func(job Job)
 	// Rejected: a submission was refused with err, a *RefusedError.
 	Rejected func(err error)
 	// Started: a job begins to run, for the first time or again.
 	Started func(job Job)
 	// Ended: a job has ended. Its future is resolved, its attributes can still
-	// be asked for. Also for jobs that never started.
+	// be asked for. Also for jobs that never started. Because the future is
+	// resolved before, Await and WaitIdle may return, and Changed be told of
+	// ShutdownEnded, before the last call.
 	Ended func(job Job, outcome Outcome, err error)
 	// Retried: a job is to be run again after a delay; attempt counts from 1.
 	Retried func(job Job, attempt int, wish *AgainError)
 	// Panicked: a task panicked. Called before Ended.
 	Panicked func(job Job, err *PanicError)
-	// Worker: a goroutine of the engine starts (true) or ends (false).
+	// Worker: a goroutine of the engine starts (true) or ends (false). An id,
+	// from 0, is used again once its goroutine has ended.
 	Worker func(id int, started bool)
 	// Changed: the engine's life or settings changed.
 	Changed func(change Change)
@@ -41,11 +46,11 @@ type Change uint8
 
 // The changes.
 const (
-	Paused Change = iota + 1
-	Resumed
-	Reconfigured
-	ShutdownBegun
-	ShutdownEnded
+	Paused        Change = iota + 1 // Pause was called
+	Resumed                         // Resume was called, or Shutdown on a paused engine
+	Reconfigured                    // Reconfigure, Resize or SetQueueCapacity has changed settings
+	ShutdownBegun                   // nothing is accepted any more
+	ShutdownEnded                   // nothing is queued or runs any more
 )
 
 // String returns the name of c in lower case.
@@ -57,11 +62,20 @@ func (c Change) String() string {
 	return "change"
 }
 
+// sameHooks reports whether a and b hold the same functions: a Hooks is nothing
+// but eight pointers to them.
+func sameHooks(a, b Hooks) bool {
+	type pointers [unsafe.Sizeof(Hooks{}) / unsafe.Sizeof(uintptr(0))]unsafe.Pointer
+	return *(*pointers)(unsafe.Pointer(&a)) == *(*pointers)(unsafe.Pointer(&b))
+}
+
 // hookSet is the hooks of an engine.
 type hookSet struct{ list []*Hooks }
 
-// AddHooks adds hooks while the engine runs. The function it returns removes
-// them; calls that have begun may still be running then.
+// AddHooks adds hooks while the engine runs; they are called after those added
+// before. The function it returns removes them, and may be called again; calls
+// that have begun may still be running then. Config does not show them. It
+// copies a list, so it is for set-up rather than for each task.
 func (e *Engine) AddHooks(h Hooks) (remove func()) {
 	if !e.made() {
 		return func() {}
@@ -74,6 +88,7 @@ func (e *Engine) AddHooks(h Hooks) (remove func()) {
 		list = slices.Clone(set.list)
 	}
 	e.hooks.Store(&hookSet{append(list, mine)})
+	e.markSlow()
 	return func() {
 		e.config.Lock()
 		defer e.config.Unlock()
@@ -84,9 +99,10 @@ func (e *Engine) AddHooks(h Hooks) (remove func()) {
 		list := slices.DeleteFunc(slices.Clone(set.list), func(h *Hooks) bool { return h == mine })
 		if len(list) == 0 {
 			e.hooks.Store(nil)
-			return
+		} else {
+			e.hooks.Store(&hookSet{list})
 		}
-		e.hooks.Store(&hookSet{list})
+		e.markSlow()
 	}
 }
 
@@ -166,8 +182,8 @@ func (e *Engine) hookChanged(c Change) {
 
 // reportPanic makes a panic known at once, also where nobody awaits the future.
 func (e *Engine) reportPanic(job Job, err error) {
-	p, ok := err.(*PanicError)
-	if !ok {
+	var p *PanicError // perhaps wrapped by an interceptor, whose error is the user's
+	if !e.guard("error of an interceptor", func() { errors.As(err, &p) }) || p == nil {
 		e.guard("logger", func() {
 			e.logger.LogAttrs(context.Background(), slog.LevelError, "core: task ended without a result",
 				slog.String("engine", e.name), slog.String("task", job.Name()), slog.Any("error", err))

@@ -8,14 +8,16 @@ import (
 
 // Job is a task inside the engine: what schedulers order, interceptors wrap and
 // hooks hear about. It is one word, comparable, and answers for the task's
-// attributes. The zero Job is no job; every other Job comes from the engine.
-//
-// A Job is a pointer: to the record inside a Future with its lowest bit set, or
-// to a plain function's closure with the bit clear. Both are aligned, so the
-// bit is free, and a pointer into an object keeps the object alive. It halves
-// the memory of a queued function against an interface value; see
-// BenchmarkQueuedFunc.
-type Job struct{ p unsafe.Pointer }
+// attributes, at any time and for any goroutine. The zero Job is no job; every
+// other Job comes from the engine. To keep a Job is to keep its future.
+type Job struct {
+	// A pointer: to the record inside a Future with its lowest bit set, or to a
+	// plain function's closure with the bit clear. Both are aligned, so the bit
+	// is free, and a pointer into an object keeps the object alive. It halves
+	// the memory of a queued function against an interface value; see
+	// BenchmarkQueuedFunc.
+	p unsafe.Pointer
+}
 
 func jobOf(r *record) Job { return Job{unsafe.Add(unsafe.Pointer(r), 1)} }
 
@@ -42,8 +44,9 @@ func (j Job) function() func() {
 // IsZero reports whether j is no job.
 func (j Job) IsZero() bool { return j.p == nil }
 
-// Attributes returns what is known about the task: what the caller and the task
-// gave. A plain function has none.
+// Attributes returns what the caller gave, completed by what the task brought,
+// without the engine's defaults. It is a copy, but for the map of labels. A
+// plain function has none.
 func (j Job) Attributes() Attributes {
 	if r := j.record(); r != nil {
 		if a := r.attributes(); a != nil {
@@ -83,8 +86,8 @@ func (j Job) Tenant() string {
 	return ""
 }
 
-// Name returns the task's name: the one given, or else the type of its result
-// holder. A plain function is called "func()".
+// Name returns the task's name: the one given, or else the type of the task,
+// such as core.TaskFunc[int]. A plain function is called "func()".
 func (j Job) Name() string {
 	r := j.record()
 	if r == nil {

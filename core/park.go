@@ -67,9 +67,11 @@ type lot struct {
 	idle     []*slot   // those not held, the latest last
 	spares   []*worker // sleeping goroutines, the latest last
 	resumers []*worker // goroutines that wait for a slot, the first first
-	workers  []*worker // all workers by id; nil where the id is free
-	freeIDs  []uint32
+	workers  []*worker // all workers there ever were, by id
+	retired  []*worker // those whose goroutine has ended, to be used again
 	borrowed []*worker // idle workers for goroutines that are not the engine's
+	foreign  int       // how many of them run a task without a slot
+	lost     bool      // a forced stop has given up those that still hold a slot
 
 	closing bool
 	low     int // fewest spares since the idle timer was set
@@ -146,6 +148,7 @@ func (e *Engine) putSlot(s *slot) {
 			l.resumers = nil
 			e.signal.And(^signalResume)
 		}
+		w.away = false
 		w.wake <- s
 		return
 	}
@@ -179,21 +182,33 @@ func (e *Engine) notify() {
 
 // wake takes the seat and gives it, with an idle slot, to a goroutine.
 func (e *Engine) wake() {
-	l := &e.lot
-	e.followProcs()
-	if e.signal.Load()&(signalPaused|signalStopping) != 0 || !l.searching.CompareAndSwap(0, 1) {
+	if e.signal.Load()&(signalPaused|signalStopping) != 0 {
 		return
 	}
-	l.mu.Lock()
-	if l.busy >= l.limit || l.closing {
+	e.followProcs()
+	e.wakeOne()
+}
+
+// wakeOne is wake without a look at the settings.
+func (e *Engine) wakeOne() {
+	l := &e.lot
+	for l.searching.CompareAndSwap(0, 1) {
+		l.mu.Lock()
+		if l.busy < l.limit && !l.closing {
+			e.dispatch(l.takeSlot(), true)
+			l.mu.Unlock()
+			return
+		}
 		// All slots are held by goroutines that look again before they sleep.
+		closing := l.closing
 		l.mu.Unlock()
 		l.searching.Store(0)
-		return
+		// A producer that found the seat taken has woken nobody, and a slot may
+		// have become idle since: whoever leaves the seat looks again.
+		if closing || l.available.Load() == 0 || !e.visible() {
+			return
+		}
 	}
-	s := l.takeSlot()
-	e.dispatch(s, true)
-	l.mu.Unlock()
 }
 
 // dispatch hands slot s to a spare or a new goroutine. The caller holds lot.mu.
@@ -218,17 +233,18 @@ func (e *Engine) dispatch(s *slot, searching bool) {
 // newWorker makes a worker with an id of its own. The caller holds lot.mu.
 func (e *Engine) newWorker() *worker {
 	l := &e.lot
-	w := &worker{engine: e, wake: make(chan *slot, 1)}
-	if n := len(l.freeIDs); n > 0 {
-		w.id = l.freeIDs[n-1]
-		l.freeIDs = l.freeIDs[:n-1]
-		l.workers[w.id] = w
-	} else {
-		w.id = uint32(len(l.workers))
-		l.workers = append(l.workers, w)
+	if n := len(l.retired); n > 0 {
+		w := l.retired[n-1]
+		l.retired[n-1] = nil
+		l.retired = l.retired[:n-1]
+		w.greeted = false
+		return w
 	}
+	w := &worker{engine: e, wake: make(chan *slot, 1), id: uint32(len(l.workers))}
+	l.workers = append(l.workers, w)
 	// Readers without the lock see an old array until it is replaced; they ask
-	// only for workers that run a task, and those were there before.
+	// only for workers that run a task, or did a moment ago, and those were there
+	// before. An element never changes.
 	workers := l.workers
 	l.byID.Store(&workers)
 	return w
@@ -290,7 +306,7 @@ func (w *worker) watchFlags() bool {
 				return true
 			}
 		}
-		if e.signal.Load()&signalLeave != 0 {
+		if e.signal.Load()&(signalLeave|signalIdle) != 0 {
 			return false
 		}
 		runtime.Gosched()
@@ -319,12 +335,13 @@ func (w *worker) giveUpSlot() {
 func (w *worker) takeSlotBack() {
 	e, l := w.engine, &w.engine.lot
 	l.mu.Lock()
-	w.away = false
 	if w.foreign {
+		w.away = false
 		l.mu.Unlock()
 		return
 	}
 	if l.busy < l.limit && len(l.resumers) == 0 {
+		w.away = false
 		w.slot.Store(l.takeSlot())
 		l.mu.Unlock()
 		return
@@ -369,8 +386,11 @@ func (e *Engine) unborrow(w *worker) {
 	l := &e.lot
 	s := w.slot.Load()
 	w.slot.Store(nil)
-	w.foreign = false
 	l.mu.Lock()
+	if w.foreign {
+		w.foreign = false
+		l.foreign--
+	}
 	if s != nil {
 		e.putSlot(s)
 	}
@@ -397,6 +417,17 @@ func (e *Engine) armIdle() {
 	} else {
 		l.timer.Reset(s.IdleTimeout)
 	}
+}
+
+// rearmIdle makes changed settings count for goroutines that are idle already.
+func (e *Engine) rearmIdle() {
+	l := &e.lot
+	l.mu.Lock()
+	if l.timing && l.timer.Stop() {
+		l.timing = false // otherwise endIdle is about to run, and sets it again
+	}
+	e.armIdle()
+	l.mu.Unlock()
 }
 
 // endIdle ends as many spares as were never needed since the timer was set,

@@ -15,19 +15,25 @@ const (
 	// RejectFail refuses the task with ErrQueueFull.
 	RejectFail
 	// RejectCallerRuns runs the task on the goroutine of the caller, before
-	// Submit returns. It then runs beside the engine's workers.
+	// Submit returns: inside a task in that task's slot, otherwise beside the
+	// engine's workers. While the engine is paused it is RejectWait.
 	RejectCallerRuns
 	// RejectDiscardNewest gives up the task that is being submitted: Submit
 	// returns a future that has failed with ErrDiscarded, Go returns
 	// ErrDiscarded.
 	RejectDiscardNewest
-	// RejectDiscardOldest gives up the task that has been queued for longest.
+	// RejectDiscardOldest gives up the task that has been queued for longest;
+	// tasks that were submitted by tasks come last. Its future fails with
+	// ErrDiscarded. If there is none to give up the newcomer is refused with
+	// ErrQueueFull.
 	RejectDiscardOldest
 	// RejectDisplaceLowest gives up a queued task of the lowest priority, the
 	// newest of them, if that priority is lower than the newcomer's; otherwise
-	// the newcomer is refused with ErrQueueFull.
+	// the newcomer is refused with ErrQueueFull. It looks at every queued task,
+	// so it costs time in proportion to the capacity.
 	RejectDisplaceLowest
-	// RejectAsk asks the function given as Config.OnFull.
+	// RejectAsk asks the function given as Config.OnFull. If that panics, or
+	// returns no policy, the task is refused with ErrInvalid.
 	RejectAsk
 	rejectEnd
 )
@@ -50,7 +56,9 @@ const (
 	// PanicContain turns the panic into the future's *PanicError and reports it
 	// at once to the hooks and the logger. It is the default.
 	PanicContain PanicPolicy = iota
-	// PanicCrash lets the panic end the process, as it would without an engine.
+	// PanicCrash lets the panic of a task or an interceptor end the process, as
+	// it would without an engine. Panics of hooks and callbacks are contained
+	// all the same.
 	PanicCrash
 	panicEnd
 )

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // A record is the part of a Future that does not depend on its type: what the
@@ -30,8 +31,9 @@ import (
 type record struct {
 	state  atomic.Uint64
 	engine *Engine
-	body   body       // the typed half: the Future that embeds this record
-	parent contextRef // the context given to Submit, until the task has ended
+	kind   unsafe.Pointer         // of the interface body: see record.body
+	up     atomic.Pointer[record] // the task in which this one was submitted, while that matters
+	parent contextRef             // the context given to Submit, until the task has ended
 	extra  atomic.Pointer[extra]
 	err    error // valid in phase done
 }
@@ -41,11 +43,21 @@ type body interface {
 	execute(ctx context.Context) error // runs the task, keeps its value
 	task() any                         // the task, until released
 	release()                          // forgets the task
-	kind() string                      // the type of the task, also afterwards
+	taskType() string                  // the type of the task, also afterwards
 
 	// resubmit returns a function that submits the task elsewhere.
 	resubmit() func(context.Context, *Engine, Attributes) error
 }
+
+// body returns the typed half of the record: the Future that embeds it. The
+// record is the Future's first field, so the interface's data word is the record
+// itself, and only its type word is kept: that saves a word in each Future.
+func (r *record) body() body {
+	w := words{r.kind, unsafe.Pointer(r)}
+	return *(*body)(unsafe.Pointer(&w))
+}
+
+func (r *record) setBody(b body) { r.kind = (*words)(unsafe.Pointer(&b)).kind }
 
 const (
 	phaseQueued uint64 = iota // the zero value: a record is born queued
@@ -64,6 +76,11 @@ const (
 	flagBusy uint64 = 1 << 4
 	// flagPerformed: the interceptors have called the task itself.
 	flagPerformed uint64 = 1 << 5
+	// flagCrossing: the task or one above it was submitted by a task of another
+	// engine.
+	flagCrossing uint64 = 1 << 7
+	// flagAgain: in phase resolving, the next phase is delayed.
+	flagAgain uint64 = 1 << 6
 
 	workerShift = 32
 )
@@ -71,7 +88,7 @@ const (
 func phase(state uint64) uint64   { return state & phaseMask }
 func ended(state uint64) bool     { return phase(state) >= phaseDone }
 func runner(state uint64) uint32  { return uint32(state >> workerShift) }
-func flagsOf(state uint64) uint64 { return state & flagObserved }
+func flagsOf(state uint64) uint64 { return state & (flagObserved | flagCrossing) }
 
 // claim takes a queued record for worker w. It reports whether this call won.
 func (r *record) claim(w *worker) bool {
@@ -102,14 +119,14 @@ func (r *record) retire(from uint64) bool {
 
 // leave ends the running phase after Execute has returned. It reports false if
 // the record was abandoned, and whether another goroutine with the task's
-// context is inside a call that uses the slot.
-func (r *record) leave() (busy, ok bool) {
+// context is inside a call that uses the slot. mark is flagAgain or zero.
+func (r *record) leave(mark uint64) (busy, ok bool) {
 	for {
 		old := r.state.Load()
 		if phase(old) != phaseRunning {
 			return old&flagBusy != 0, false
 		}
-		if r.state.CompareAndSwap(old, old&^phaseMask|phaseResolving) {
+		if r.state.CompareAndSwap(old, old&^phaseMask|phaseResolving|mark) {
 			return old&flagBusy != 0, true
 		}
 	}
@@ -153,7 +170,9 @@ type extra struct {
 
 	// The merged context, made when somebody asks for Done (context.go).
 	inner atomic.Pointer[mergedContext]
-	cause error // of the first Cancel while it ran
+	// Why the task was cancelled while it ran: by the first Cancel, or because
+	// of its run limit.
+	cause atomic.Pointer[error]
 }
 
 // waiter is one goroutine that waits for something; the channel has room for
@@ -182,7 +201,7 @@ func (r *record) name() string {
 	if a := r.attributes(); a != nil && a.Name != "" {
 		return a.Name
 	}
-	return r.body.kind()
+	return r.body().taskType()
 }
 
 // reject returns the policy for this task.
@@ -219,7 +238,16 @@ func (r *record) setTimer(in uint64, d time.Duration, fire func()) {
 	if x.timer != nil {
 		x.timer.Stop()
 	}
-	x.timer = time.AfterFunc(d, fire)
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		x.mu.Lock()
+		current := x.timer == timer // not stopped after it had begun to fire
+		x.mu.Unlock()
+		if current {
+			fire()
+		}
+	})
+	x.timer = timer
 }
 
 // stopTimer stops whatever timer is on.

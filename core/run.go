@@ -3,11 +3,15 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
-// Handler runs a job and returns its error.
+// Handler runs a job and returns its error, which becomes the error of the
+// future. The value of the future is set by the task alone. ctx belongs to the
+// task; for a plain function, which knows no context, it is the engine's.
 type Handler func(ctx context.Context, job Job) error
 
 // Interceptor wraps the execution of every job of an engine: it is given the
@@ -15,10 +19,16 @@ type Handler func(ctx context.Context, job Job) error
 // called once, when the chain is put together, not for each task, so a chain
 // costs no allocation.
 //
-// The handler may pass another context on, for instance one with more values or
-// a deadline. It may call next again after it has returned, to repeat the task,
-// but not twice at the same time. A panic below it arrives as a *PanicError. If
-// it returns nil without having called next, the task fails with ErrSkipped.
+// The handler may pass another context on, derived from its own, for instance one
+// with more values or a deadline. It may call next again after it has returned,
+// to repeat the task, but not twice at the same time. A panic below it arrives as
+// a *PanicError. If it returns nil without having called next, the task fails
+// with ErrSkipped. Its own panic fails the task like one of the task. An
+// Interceptor that returns a nil Handler, or panics itself, is left out of the
+// chain.
+//
+// Handlers run on the goroutine of the task, at the same time for different
+// jobs.
 type Interceptor func(next Handler) Handler
 
 // chain is the interceptors of an engine, put together.
@@ -45,34 +55,52 @@ func (e *Engine) newChain(list []*Interceptor) *chain {
 }
 
 // Intercept adds an interceptor inside the present ones while the engine runs,
-// for tasks that start from now on. The function it returns removes it again.
+// for tasks that start from now on. The function it returns removes it, and may
+// be called again. The error is a *RefusedError that matches ErrInvalid: i is
+// nil. Config does not show what was added. Each call puts the whole chain
+// together anew, so every Interceptor is called once more.
 func (e *Engine) Intercept(i Interceptor) (remove func(), err error) {
-	if !e.made() || i == nil {
-		return nil, e.check(context.Background(), i == nil)
+	if !e.made() {
+		return nil, e.check(context.Background(), false)
+	}
+	if i == nil {
+		return nil, &RefusedError{Engine: e.name, Reason: invalidf("the interceptor is nil")}
 	}
 	mine := &i
-	e.config.Lock()
-	defer e.config.Unlock()
-	var list []*Interceptor
-	if c := e.chain.Load(); c != nil {
-		list = append(list, c.list...)
-	}
-	e.chain.Store(e.newChain(append(list, mine)))
+	e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
 	return func() {
-		e.config.Lock()
-		defer e.config.Unlock()
-		c := e.chain.Load()
-		if c == nil {
-			return
-		}
-		var rest []*Interceptor
-		for _, other := range c.list {
-			if other != mine {
-				rest = append(rest, other)
-			}
-		}
-		e.chain.Store(e.newChain(rest))
+		e.rechain(func(list []*Interceptor) []*Interceptor {
+			return slices.DeleteFunc(list, func(other *Interceptor) bool { return other == mine })
+		})
 	}, nil
+}
+
+// rechain puts the chain together anew from what change makes of the list. It
+// holds no lock meanwhile, because interceptors are called for it.
+func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) {
+	for {
+		old := e.chain.Load()
+		var list []*Interceptor
+		if old != nil {
+			list = slices.Clone(old.list)
+		}
+		if e.chain.CompareAndSwap(old, e.newChain(change(list))) {
+			break
+		}
+	}
+	e.config.Lock()
+	e.markSlow()
+	e.config.Unlock()
+}
+
+// markSlow tells workers whether there is anything around a plain function. The
+// caller holds e.config, or is New.
+func (e *Engine) markSlow() {
+	if e.chain.Load() != nil || e.hooks.Load() != nil || e.in.scheduler != nil {
+		e.signal.Or(signalSlow)
+	} else {
+		e.signal.And(^signalSlow)
+	}
 }
 
 // perform is the innermost handler: it runs the job itself.
@@ -83,7 +111,7 @@ func (e *Engine) perform(ctx context.Context, job Job) error {
 		return nil
 	}
 	r.performed()
-	return r.body.execute(ctx)
+	return r.body().execute(ctx)
 }
 
 // contained makes a handler return a panic of next as an error, so that the
@@ -115,48 +143,45 @@ func (r *record) performed() {
 // is the policy. It is called by the function that has recovered v.
 func (e *Engine) panicError(job Job, v any) error {
 	if e.settings.Load().Panics == PanicCrash {
-		panic(v)
+		// On a goroutine of its own, because here somebody might recover: the
+		// submitter who runs the task himself, or a task that awaits it.
+		text := fmt.Sprintf("core: engine %s: task %s panicked: %v\n\n%s", e.name, job.Name(), v, debug.Stack())
+		go func() { panic(text) }()
+		select {}
 	}
-	return &PanicError{Engine: e.name, Task: job.Name(), Value: v, Stack: debug.Stack()}
+	return &PanicError{Engine: e.name, Task: job.Name(), Value: v, Stack: debug.Stack(), job: uintptr(job.p)}
 }
 
 // caught returns the error of a task that did not return: it panicked with v,
 // or called runtime.Goexit if v is nil.
 func (e *Engine) caught(job Job, v any) error {
 	if v == nil {
-		return ErrGoexit
+		e.exits.Add(1)
+		return &goexitError{engine: e.name, task: job.Name(), job: uintptr(job.p)}
 	}
 	return e.panicError(job, v)
 }
 
-// run runs a job that was started for the worker's loop.
+// run runs the job that was started for the worker's loop.
 func (w *worker) run(job Job) {
 	e := w.engine
-	w.current = job
-	if job.record() == nil && e.chain.Load() == nil && e.hooks.Load() == nil && e.in.scheduler == nil {
+	if job.record() == nil && e.signal.Load()&signalSlow == 0 {
 		job.call()
 		w.unsettled = true
 		return
 	}
-	err := w.execute(job)
-	w.current = Job{}
-	w.conclude(job, err)
+	w.conclude(job, w.execute(job))
 }
 
 // runNested runs a job that was started on a goroutine that waits for it, with
-// a recover of its own. After a Goexit it does not return; caller is the task
-// that waits, which the Goexit ends too.
-func (w *worker) runNested(job Job, caller *record) {
+// a recover of its own. After a Goexit it does not return.
+func (w *worker) runNested(job Job) {
 	normal := false
 	defer func() {
 		if normal {
 			return
 		}
-		err := w.engine.caught(job, recover())
-		if caller != nil && err == ErrGoexit {
-			caller.exitCall(w)
-		}
-		w.conclude(job, err)
+		w.conclude(job, w.engine.caught(job, recover()))
 	}()
 	err := w.execute(job)
 	normal = true
@@ -190,7 +215,7 @@ func (w *worker) execute(job Job) error {
 			job.call()
 			return nil
 		}
-		return r.body.execute(ctx)
+		return r.body().execute(ctx)
 	}
 	if r != nil {
 		r.state.And(^flagPerformed)
@@ -205,6 +230,9 @@ func (w *worker) execute(job Job) error {
 // prepare does what comes between claim and start: the last look at the context
 // and the queue limit, and the start of the run limit.
 func (w *worker) prepare(r *record) error {
+	if r.up.Load() != nil {
+		r.climb()
+	}
 	if cause := r.interrupted(); cause != nil {
 		return &errNotRun{cause}
 	}
@@ -219,18 +247,25 @@ func (w *worker) prepare(r *record) error {
 		end := time.Now().Add(run)
 		x.runLimit = run
 		x.runEnd.Store(&end)
-		r.setTimer(phaseRunning, run, func() { r.overrun(x) })
+		attempt := x.attempts.Load()
+		r.setTimer(phaseRunning, run, func() { r.overrun(x, attempt) })
 	}
 	return nil
 }
 
-// overrun ends the context of a task that is over its run limit.
-func (r *record) overrun(x *extra) {
-	if phase(r.state.Load()) != phaseRunning {
-		return
+// overrun ends the context of a task that is over its run limit. It has no effect
+// on a later attempt, for which the limit counts anew.
+func (r *record) overrun(x *extra, attempt int32) {
+	x.mu.Lock()
+	over := phase(r.state.Load()) == phaseRunning && x.attempts.Load() == attempt
+	if over {
+		x.expired.Store(true) // from here on it will not be run again
 	}
-	x.expired.Store(true)
-	r.merged().cancel(ErrTaskTimeout)
+	x.mu.Unlock()
+	if over {
+		// The submitter's context is asked, on a goroutine where nobody recovers.
+		r.engine.guard("context given to Submit", func() { r.cancelContext(ErrTaskTimeout) })
+	}
 }
 
 // expire resolves a task that has waited longer than its queue limit.
@@ -251,25 +286,40 @@ func (w *worker) conclude(job Job, err error) {
 	if r == nil {
 		outcome := OutcomeSucceeded
 		if err != nil {
-			outcome = outcomeOf(err)
+			var f finding
+			if f, err = e.examine(job, err); f.panicked {
+				outcome = OutcomePanicked
+			} else {
+				outcome = OutcomeFailed
+			}
 		}
 		w.count(job, outcome)
-		e.schedCompleted(job)
+		w.completed(job)
 		e.report(job, outcome, err)
 		return
 	}
-	if again := wish(err); again != nil && w.runAgain(r, again) {
-		return
+	var f finding
+	if err != nil {
+		f, err = e.examine(job, err)
+		if f.again != nil && f.cause == nil {
+			if w.runAgain(r, f.again) {
+				return
+			}
+			f, err = e.examine(job, err) // something has come between
+		}
 	}
-	busy, ok := r.leave()
+	busy, ok := r.leave(0)
 	if !ok {
-		e.late.Add(1)
-		r.body.release()
+		w.count(job, OutcomeAbandoned)
+		r.body().release()
 		r.endContext()
 		r.settleCalls(busy)
 		return
 	}
-	outcome, err := r.verdict(err)
+	outcome, err := r.verdict(f, err)
+	if outcome == OutcomeUndone {
+		err = e.handBackStarted(job)
+	}
 	r.err = err
 	w.count(job, outcome)
 	if x := r.extra.Load(); x != nil {
@@ -277,43 +327,75 @@ func (w *worker) conclude(job Job, err error) {
 	}
 	r.endContext()
 	r.finish()
-	e.schedCompleted(job)
+	w.completed(job)
 	e.report(job, outcome, err)
 	r.settleCalls(busy)
 }
 
+// finding is what the error of a run means.
+type finding struct {
+	again    *AgainError // it asks to be run again
+	panicked bool        // the task itself panicked or called runtime.Goexit
+	cause    error       // why the task's context has ended, if it has
+	obeyed   bool        // it says that the task stopped because of a cancellation or a deadline
+	canceled bool        // it says that it stopped because of cause
+}
+
+// examine finds out what err means. That calls methods of the error and of the
+// submitter's context, which may panic (the usual case is a nil pointer of a
+// type that is an error): then the task has panicked. A panic of another task
+// that this one passes on as its own error is an error like any other.
+func (e *Engine) examine(job Job, err error) (f finding, result error) {
+	defer func() {
+		if v := recover(); v != nil {
+			f, result = finding{panicked: true}, e.panicError(job, v)
+		}
+	}()
+	// A panic that nothing wraps needs no further look, at its value least of all.
+	if p, ok := err.(*PanicError); ok && p.job == uintptr(job.p) {
+		return finding{panicked: true}, err
+	}
+	var p *PanicError
+	var g *goexitError
+	if own := uintptr(job.p); errors.As(err, &p) && p.job == own || errors.As(err, &g) && g.job == own {
+		f.panicked = true
+	}
+	if r := job.record(); r != nil {
+		f.again = wish(err)
+		f.cause = r.interrupted()
+		f.obeyed = f.again != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+		f.canceled = f.again != nil || f.cause != nil && (errors.Is(err, context.Canceled) || errors.Is(err, f.cause))
+	}
+	return f, err
+}
+
 // verdict turns what a task returned into its outcome and its future's error.
-func (r *record) verdict(err error) (Outcome, error) {
+func (r *record) verdict(f finding, err error) (Outcome, error) {
 	x := r.extra.Load()
-	if err == nil && (x == nil || !x.expired.Load()) {
+	expired := x != nil && x.expired.Load()
+	if err == nil && !expired {
 		return OutcomeSucceeded, nil
 	}
 	e := r.engine
+	if f.again != nil {
+		err = f.again.Cause // a wish that is not granted must not reach another task
+	}
 	if notRun, ok := err.(*errNotRun); ok {
+		if notRun.cause == ErrShutdown && e.signal.Load()&signalStopping != 0 {
+			return OutcomeUndone, ErrUndone // a forced stop came between claim and start
+		}
 		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Cause: notRun.cause}
 	}
-	if err == ErrGoexit || errors.Is(err, ErrPanicked) {
+	switch {
+	case f.panicked:
 		return OutcomePanicked, err
-	}
-	if x != nil && x.expired.Load() {
-		obeyed := err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || wish(err) != nil)
+	case expired && (!f.canceled || f.cause == ErrTaskTimeout): // or else it was cancelled before the limit
 		return OutcomeTimedOut, &TimeoutError{Engine: e.name, Task: r.name(), Limit: x.runLimit,
-			Started: true, Late: !obeyed, Err: err}
-	}
-	if cause := r.interrupted(); cause != nil && (errors.Is(err, context.Canceled) || errors.Is(err, cause) || wish(err) != nil) {
-		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: cause, Err: err}
+			Started: true, Late: !f.obeyed, Err: err}
+	case f.cause != nil && f.canceled:
+		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: f.cause, Err: err}
 	}
 	return OutcomeFailed, err
-}
-
-func outcomeOf(err error) Outcome {
-	switch {
-	case err == nil:
-		return OutcomeSucceeded
-	case err == ErrGoexit || errors.Is(err, ErrPanicked):
-		return OutcomePanicked
-	}
-	return OutcomeFailed
 }
 
 // count counts the end of a job that w has started.
@@ -323,11 +405,14 @@ func (w *worker) count(job Job, outcome Outcome) {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	w.settle(s)
-	if w.drop(job) {
+	counts := w.drop(job)
+	if counts {
 		s.tally.ended[outcome]++
 	}
 	s.mu.Unlock()
+	if !counts { // a forced stop has
+		w.engine.late.Add(1)
+	}
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}

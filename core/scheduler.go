@@ -21,7 +21,9 @@ type Scheduler interface {
 	Push(job Job)
 	// Pop removes and returns the job that is to start next. It reports false
 	// if none may start now, which need not mean that none is stored. worker
-	// is the index of the worker that asks, from 0.
+	// is the index of the slot that asks, from 0 to the largest number of
+	// workers there has been, less one. The same slot may ask on different
+	// goroutines, and the engine asks as 0 where it empties the queue.
 	Pop(worker int) (Job, bool)
 	// Len returns how many jobs are stored.
 	Len() int
@@ -35,18 +37,21 @@ type Completer interface {
 }
 
 // Claimer is a Scheduler with a say in a job that is about to run out of turn,
-// on the goroutine that waits for it, while it is still stored.
+// on the goroutine that waits for it, while it is still stored. A Scheduler that
+// is no Claimer is not asked; if it is a Completer, its jobs start by Pop alone.
 type Claimer interface {
 	// Claim reports whether job may start now. If so the scheduler must count
-	// it as started; its stored entry is dead and may be dropped by the
-	// scheduler, or popped: then the engine drops it without a further
-	// Completed. If not, holder is a job that has to end first, if there is
-	// one: the engine uses it to find rings of tasks that wait for each other.
+	// it as started; its stored entry is dead. The scheduler may drop the entry;
+	// if Pop returns it all the same, the engine calls Completed for that once
+	// more and does not run it. If not, holder is a job that has to end first,
+	// if there is one: the engine uses it to find rings of tasks that wait for
+	// each other.
 	Claim(job Job) (holder Job, ok bool)
 }
 
 // Sweeper is a Scheduler that can remove jobs from its middle. Without it the
-// engine pops every job and pushes the rest back, where it has to.
+// entries of cancelled jobs stay until they are popped, and RejectDiscardOldest
+// and RejectDisplaceLowest refuse the newcomer with ErrQueueFull.
 type Sweeper interface {
 	// Sweep calls drop for each stored job, the oldest first as far as that is
 	// known, and removes those for which it returns true.
@@ -76,4 +81,9 @@ func isNilScheduler(s Scheduler) bool {
 // comparing what they hold, which might not be comparable.
 func sameWords[I any](a, b I) bool {
 	return *(*words)(unsafe.Pointer(&a)) == *(*words)(unsafe.Pointer(&b))
+}
+
+// sameSlice reports whether a and b are the same slice.
+func sameSlice[E any](a, b []E) bool {
+	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
 }

@@ -87,8 +87,8 @@ func (s Stats) Ended() uint64 {
 	return s.Succeeded + s.Failed + s.Panicked + s.Canceled + s.TimedOut + s.Discarded + s.Undone + s.Abandoned
 }
 
-// Check returns an error if the figures do not add up. They always should: it
-// is for tests, and for those who trust nobody.
+// Check returns an error that names each figure that does not add up, or nil.
+// They always should: it is for tests, and for those who trust nobody.
 func (s Stats) Check() error {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -208,19 +208,21 @@ func (e *Engine) Stats() Stats {
 	s.Running = int(t.started - t.again - (t.sum() - t.removed))
 	s.Queued = int(t.accepted - t.started - t.removed)
 	for _, w := range e.lot.workers {
-		if w == nil || len(w.jobs) == 0 {
+		if w == nil {
 			continue
 		}
-		s.Waiting += len(w.jobs) - 1
-		if w.away {
-			s.Waiting++
-		}
-		for _, job := range w.jobs {
+		started := 0
+		w.running(func(job Job) {
+			started++
 			if r := job.record(); r != nil {
 				if x := r.extra.Load(); x != nil && x.expired.Load() {
 					s.Overdue++
 				}
 			}
+		})
+		s.Waiting += max(started-1, 0)
+		if w.away && started > 0 {
+			s.Waiting++
 		}
 	}
 	e.unlockAll(slots)

@@ -38,7 +38,7 @@ type slot struct {
 
 	batch      [batchJobs]Job // FIFO: batch[first:end]
 	first, end int
-	sequence   uint64 // of batch[first], in the order of the shared queue
+	sequence   uint64 // of batch[0], in the order of the shared queue
 	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
 	oldest     int
 	_          [64]byte
@@ -63,7 +63,6 @@ func (s *slot) take() Job {
 		job := s.batch[s.first]
 		s.batch[s.first] = Job{}
 		s.first++
-		s.sequence++
 		return job
 	}
 	return Job{}
@@ -109,7 +108,7 @@ func (s *slot) stealFrom(victim *slot) bool {
 	s.first, s.end = 0, 0
 	if n := victim.end - victim.first; n > 0 {
 		n = (n + 1) / 2
-		s.sequence = victim.sequence + uint64(victim.end-victim.first-n)
+		s.sequence = victim.sequence + uint64(victim.end-n)
 		s.end = copy(s.batch[:], victim.batch[victim.end-n:victim.end])
 		clear(victim.batch[victim.end-n : victim.end])
 		victim.end -= n

@@ -27,13 +27,21 @@ type stopping struct {
 	begun    bool          // Shutdown or Close was called
 	forced   bool          // stopping has begun
 	patient  int           // callers of Shutdown who still wait
-	idlers   []*waiter     // callers of WaitIdle
+	idlers   []idler       // callers of WaitIdle
+	tickets  uint64        // how many there ever were
 	undone   []Undone      // what was handed back
 	running  int           // tasks that ran when stopping began
 	ignoring []Ignoring    // those of them that did not return
 	cause    error         // why stopping has begun
 	finished chan struct{} // closed at the very end
 	over     atomic.Bool   // nothing is queued or runs any more
+}
+
+// idler is a caller of WaitIdle. A look at the counters answers only those who
+// have called before it began.
+type idler struct {
+	waiter *waiter
+	ticket uint64
 }
 
 func (s *stopping) init() { s.finished = make(chan struct{}) }
@@ -49,7 +57,8 @@ func (s *stopping) gone() {
 	}
 }
 
-// Undone is an accepted task that the engine did not run.
+// Undone is an accepted task that the engine did not run. It keeps the task alive.
+// The zero Undone holds none.
 type Undone struct {
 	name     string
 	attrs    Attributes
@@ -63,11 +72,12 @@ func (u Undone) Name() string { return u.name }
 // Attributes returns what the caller had given.
 func (u Undone) Attributes() Attributes { return u.attrs }
 
-// Task returns the task: what was given to Submit, or the func() given to Go.
+// Task returns the task: the Task[T] given to Submit, or the func() given to Go.
 func (u Undone) Task() any { return u.task }
 
-// Resubmit hands the task to engine, with its attributes. Its result is not
-// asked for; to await it, Submit what Task returns.
+// Resubmit hands the task to engine, with its attributes; ctx governs it as in
+// Submit, the context of its first submission no longer does. The error is that
+// of Submit. Its result is not asked for; to await it, Submit what Task returns.
 func (u Undone) Resubmit(ctx context.Context, engine *Engine) error {
 	if u.resubmit == nil {
 		return invalidf("the zero Undone holds no task")
@@ -85,11 +95,11 @@ func (e *Engine) undone(job Job) Undone {
 		u.resubmit = func(ctx context.Context, to *Engine, _ Attributes) error { return to.GoContext(ctx, fn) }
 		return u
 	}
-	u.task = r.body.task()
+	u.task = r.body().task()
 	if fn, plain := u.task.(funcTask); plain {
 		u.task = (func())(fn)
 	}
-	u.resubmit = r.body.resubmit()
+	u.resubmit = r.body().resubmit()
 	return u
 }
 
@@ -146,7 +156,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the engine by force, as Shutdown does when its context ends, and
-// waits for running tasks until ctx ends. Like Shutdown it may be called again,
+// waits for running tasks until ctx ends; CancelGrace plays no part. It returns
+// nil if nothing was queued or running, otherwise a *ShutdownError that lists
+// what was, also where every task obeyed. Like Shutdown it may be called again,
 // concurrently, and from inside a task.
 func (e *Engine) Close(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
@@ -233,10 +245,11 @@ func (e *Engine) beginDrain() {
 		e.checkIdle()
 		return
 	}
-	e.signal.Or(signalDraining | signalIdle)
 	children := e.settings.Load().AcceptChildren
 	in.mu.Lock()
+	// One step: before it the engine accepts, after it it may be found at its end.
 	in.closed, in.held = true, true
+	e.signal.Or(signalDraining | signalIdle)
 	for b := in.first; b != nil; {
 		next := b.next
 		if !b.inside || !children {
@@ -287,12 +300,26 @@ func (e *Engine) handBack(jobs []Job) {
 	e.stop.undone = append(e.stop.undone, undone...)
 	e.stop.mu.Unlock()
 	for i, job := range jobs {
+		if job.record() == nil && e.hooks.Load() == nil {
+			continue // nobody to tell
+		}
 		err := fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, undone[i].name)
 		if r := job.record(); r != nil {
 			r.fail(err)
 		}
 		e.hookEnded(job, OutcomeUndone, err)
 	}
+}
+
+// handBackStarted describes a job that was claimed just before a forced stop and
+// whose body was not called: it belongs to the undone ones.
+func (e *Engine) handBackStarted(job Job) error {
+	u := e.undone(job)
+	e.stop.mu.Lock()
+	e.stop.undone = append(e.stop.undone, u)
+	e.stop.running--
+	e.stop.mu.Unlock()
+	return fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, u.name)
 }
 
 // force stops the engine and waits for running tasks until patience ends.
@@ -329,9 +356,11 @@ func (e *Engine) beginForce(cause error) bool {
 	s.forced, s.cause = true, cause
 	s.mu.Unlock()
 	e.beginDrain()
-	e.signal.Or(signalStopping)
 
+	// Another caller may have begun the drain and not come as far as this.
+	e.signal.Or(signalDraining | signalIdle | signalStopping)
 	slots := e.lockAll()
+	in.closed, in.held = true, true
 	for in.first != nil {
 		b := in.first
 		in.unlink(b)
@@ -365,22 +394,7 @@ func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
 	in := &e.in
 	in.visible.Store(false)
 	if in.scheduler != nil {
-		for {
-			job, ok := in.schedPop(e, 0)
-			if !ok {
-				break
-			}
-			keep(job)
-			in.schedDropped(e, job)
-		}
-		if in.optional.sweeper != nil {
-			// Jobs that may not be popped now: held-up lanes, delays.
-			e.sweepScheduled(func(job Job) bool {
-				keep(job)
-				return true
-			})
-		}
-		return jobs
+		return e.takeScheduled()
 	}
 	for _, s := range slots {
 		s.each(func(place *Job) bool {
@@ -407,16 +421,34 @@ func (e *Engine) endForce() {
 		if w == nil {
 			continue
 		}
-		for i := len(w.jobs) - 1; i >= 0; i-- {
-			job := w.jobs[i]
-			if r := job.record(); r == nil || r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
-				w.drop(job)
-				e.outside.tally.ended[OutcomeAbandoned]++
-				abandoned = append(abandoned, task{w, job})
+		var running []Job
+		w.running(func(job Job) { running = append(running, job) })
+		for _, job := range running {
+			r := job.record()
+			if r != nil && !r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
+				continue // it is ending at this moment
 			}
+			if job == w.job {
+				w.forsaken = true // w.job itself is the worker's to change
+			} else {
+				w.drop(job)
+			}
+			e.outside.tally.ended[OutcomeAbandoned]++
+			abandoned = append(abandoned, task{w, job})
 		}
 	}
+	e.lot.lost = true
+	var jobs []Job
+	if e.in.scheduler != nil {
+		for _, t := range abandoned {
+			e.in.schedDropped(e, t.job)
+		}
+		jobs = e.takeScheduled() // what they held up
+		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
+		e.outside.tally.removed += uint64(len(jobs))
+	}
 	e.unlockAll(slots)
+	e.handBack(jobs)
 
 	ignoring := make([]Ignoring, len(abandoned))
 	if len(abandoned) > 0 {
@@ -483,7 +515,8 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 	}
 	w := e.getWaiter()
 	e.stop.mu.Lock()
-	e.stop.idlers = append(e.stop.idlers, w)
+	e.stop.tickets++
+	e.stop.idlers = append(e.stop.idlers, idler{w, e.stop.tickets})
 	e.signal.Or(signalIdle)
 	e.stop.mu.Unlock()
 	e.checkIdle()
@@ -495,7 +528,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 	}
 	e.stop.mu.Lock()
 	for i, other := range e.stop.idlers {
-		if other == w {
+		if other.waiter == w {
 			e.stop.idlers = append(e.stop.idlers[:i], e.stop.idlers[i+1:]...)
 			e.stop.mu.Unlock()
 			e.putWaiter(w)
@@ -508,30 +541,52 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 	return nil
 }
 
+// isIdle reports whether all accepted tasks have ended. A task is counted before
+// its future is resolved and its hooks are called: those are done once nobody
+// holds a slot any more, or runs a task without one. A forced stop does not wait
+// for the holders that it has given up. The caller holds all locks.
+func (e *Engine) isIdle(slots []*slot) bool {
+	if t := e.total(slots); t.outstanding() != 0 {
+		return false
+	}
+	return e.lot.lost || e.lot.busy == 0 && e.lot.foreign == 0
+}
+
 // checkIdle tells those who wait for it if the engine is idle. It must be
 // called, without locks, after everything that may have ended the last task.
 func (e *Engine) checkIdle() {
 	if e.signal.Load()&signalIdle == 0 {
 		return
 	}
+	s := &e.stop
+	s.mu.Lock()
+	before := s.tickets
+	s.mu.Unlock()
 	slots := e.lockAll()
-	t := e.total(slots)
-	idle := t.outstanding() == 0
+	idle := e.isIdle(slots)
+	closed := idle && e.in.closed
+	if closed {
+		// Not even a child that is on its way is accepted from now on.
+		e.signal.Or(signalStopping)
+	}
 	e.unlockAll(slots)
 	if !idle {
 		return
 	}
-	s := &e.stop
 	s.mu.Lock()
-	idlers := s.idlers
-	s.idlers = nil
-	if !s.begun {
+	answered := 0
+	for answered < len(s.idlers) && s.idlers[answered].ticket <= before {
+		answered++
+	}
+	idlers := s.idlers[:answered:answered]
+	s.idlers = s.idlers[answered:]
+	if len(s.idlers) == 0 && !s.begun {
 		e.signal.And(^signalIdle)
 	}
-	ending := s.begun && s.over.CompareAndSwap(false, true)
+	ending := closed && s.over.CompareAndSwap(false, true)
 	s.mu.Unlock()
-	for _, w := range idlers {
-		w.signal <- struct{}{}
+	for _, i := range idlers {
+		i.waiter.signal <- struct{}{}
 	}
 	if ending {
 		e.hookChanged(ShutdownEnded)

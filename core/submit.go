@@ -31,7 +31,7 @@ func SubmitWith[T any](ctx context.Context, engine *Engine, attributes Attribute
 }
 
 // TrySubmit is Submit that never waits: if the queue is full it fails with
-// ErrQueueFull, whatever the policy.
+// ErrQueueFull, whatever the policy. ctx governs the task alone then.
 func TrySubmit[T any](ctx context.Context, engine *Engine, task Task[T]) (*Future[T], error) {
 	return submit(ctx, engine, nil, task, true)
 }
@@ -42,6 +42,11 @@ func TrySubmitWith[T any](ctx context.Context, engine *Engine, attributes Attrib
 }
 
 func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[T], try bool) (*Future[T], error) {
+	if attrs != nil && e.made() {
+		if err := attrs.validate(); err != nil {
+			return nil, e.refuse(reasonInvalid, err)
+		}
+	}
 	if err := e.check(ctx, isNilTask(task)); err != nil {
 		return nil, err
 	}
@@ -79,9 +84,9 @@ func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
 // Run submits task and awaits its result; ctx governs admission, the task and
 // the wait. An error is that of Submit or that of Await.
 //
-// If ctx can never end, a worker slot is idle and nothing is queued, the task
-// runs on the caller's goroutine at once, in that slot. Inside a task it runs on
-// the calling task's goroutine.
+// If ctx can never end and a worker slot is idle, the task may run on the caller's
+// goroutine, in that slot. Inside a task it runs on the calling task's goroutine,
+// unless another worker is faster; see Await.
 func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
 	f, err := submit(ctx, engine, nil, task, false)
 	if err != nil {
@@ -130,7 +135,8 @@ func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool)
 	jobs := make([]Job, len(tasks))
 	for i, task := range tasks {
 		f := &slab[i]
-		f.engine, f.body, f.work = e, f, task
+		f.engine, f.work = e, task
+		f.setBody(f)
 		if err := f.setAttributes(nil, task); err != nil {
 			return nil, err
 		}
@@ -145,9 +151,27 @@ func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool)
 // policy applies; under the default policy Go waits for room without end, and
 // inside a task it then holds the worker up: use GoContext there.
 //
-// An error means that fn will never run. Go allocates nothing, unless the
-// engine has default limits, which make a record of each function.
+// An error means that fn will never run; it is a *RefusedError as of Submit. Go
+// allocates nothing, unless the engine has default limits, which make a record
+// of each function; see BenchmarkGo.
 func (e *Engine) Go(fn func()) error {
+	if e.made() && fn != nil && e.plain.Load() && e.signal.Load()&(signalSlow|signalDraining) == 0 {
+		// The short way of what admit does.
+		in := &e.in
+		in.mu.Lock()
+		if !in.closed && in.first == nil && in.room > 0 {
+			in.queue.push(jobOfFunc(fn))
+			in.room--
+			in.accepted++
+			if !in.visible.Load() {
+				in.visible.Store(true)
+			}
+			in.mu.Unlock()
+			e.notify()
+			return nil
+		}
+		in.mu.Unlock()
+	}
 	if err := e.check(context.Background(), fn == nil); err != nil {
 		return err
 	}
@@ -212,7 +236,7 @@ func (f funcTask) Execute(context.Context) (struct{}, error) {
 func (e *Engine) check(ctx context.Context, nilTask bool) error {
 	switch {
 	case !e.made():
-		return invalidf("the engine is nil or was not made by New")
+		return &RefusedError{Reason: invalidf("the engine is nil or was not made by New")}
 	case nilTask:
 		return e.refuse(reasonInvalid, invalidf("the task is nil"))
 	case isNilContext(ctx):
@@ -230,21 +254,24 @@ func (a *admission) find(e *Engine) {
 	if a.ctx == context.Background() {
 		return // the usual case, without a look-up
 	}
-	if r := taskOf(a.ctx); r != nil && r.engine == e {
-		if state := r.state.Load(); phase(state) == phaseRunning {
-			a.task, a.worker = r, e.worker(runner(state))
-		}
+	r := taskOf(a.ctx)
+	if r == nil || phase(r.state.Load()) != phaseRunning {
+		return
+	}
+	a.submitter = r
+	if state := r.state.Load(); r.engine == e && phase(state) == phaseRunning {
+		a.task, a.worker = r, e.worker(runner(state))
 	}
 }
 
 // enqueue admits r on behalf of ctx.
 func (e *Engine) enqueue(ctx context.Context, r *record, try bool) error {
-	r.parent.set(ctx)
 	a := admission{ctx: ctx, job: jobOf(r), policy: r.reject()}
 	if try {
 		a.policy = RejectFail
 	}
 	a.find(e)
+	r.inherit(ctx, a.submitter)
 	if err := e.admit(&a); err != nil {
 		return err
 	}
@@ -267,11 +294,13 @@ func (e *Engine) limitQueue(r *record) {
 
 // enqueueAll admits jobs as one batch and returns how many were accepted.
 func (e *Engine) enqueueAll(ctx context.Context, jobs []Job, try bool) (n int, err error) {
+	a := admission{ctx: ctx}
+	a.find(e)
 	for _, job := range jobs {
-		job.record().parent.set(ctx)
+		job.record().inherit(ctx, a.submitter)
 	}
 	for n < len(jobs) {
-		taken, err := e.admitBatch(ctx, jobs[n:])
+		taken, err := e.admitBatch(&a, jobs[n:])
 		for _, job := range jobs[n : n+taken] {
 			e.accepted(job.record())
 		}
@@ -289,12 +318,10 @@ func (e *Engine) enqueueAll(ctx context.Context, jobs []Job, try bool) (n int, e
 }
 
 // admitBatch stores as many of jobs as there is room for.
-func (e *Engine) admitBatch(ctx context.Context, jobs []Job) (n int, err error) {
-	a := admission{ctx: ctx}
-	a.find(e)
+func (e *Engine) admitBatch(a *admission, jobs []Job) (n int, err error) {
 	in := &e.in
 	in.mu.Lock()
-	if in.closed && !e.acceptsChild(&a) {
+	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
 		return 0, e.refuse(reasonClosed, ErrClosed)
 	}

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 	"unsafe"
 )
@@ -17,12 +18,17 @@ import (
 // Await to submit children and to wait for them without deadlock.
 //
 // A task may implement Prioritized, Keyed, Tenanted, Named, Labeled and
-// Limited to bring its own attributes.
+// Limited to bring its own attributes. Those methods are called once, by the
+// function that submits the task, on the goroutine of its caller.
+//
+// A task that is submitted twice, or asks to be run again, is executed as often,
+// possibly at the same time in the first case. A nil pointer, function, map or
+// channel is no task: it is refused with ErrInvalid.
 type Task[T any] interface {
 	Execute(ctx context.Context) (T, error)
 }
 
-// TaskFunc adapts a function to Task.
+// TaskFunc adapts a function to Task. See Func.
 type TaskFunc[T any] func(ctx context.Context) (T, error)
 
 // Execute calls f.
@@ -73,43 +79,53 @@ func (p Priority) orNormal() Priority {
 //
 // A task without attributes costs one allocation; attributes cost two more.
 type Attributes struct {
-	// Name appears in errors, statistics and logs. Default: the task's type.
+	// Name appears in errors, hooks and logs. Default: the type of the task,
+	// which is the same for all functions with one type of result, such as
+	// core.TaskFunc[int].
 	Name string
-	// Priority is Low, Normal, High or Critical. Default: Normal.
+	// Priority is Low, Normal, High or Critical, for schedulers and for
+	// RejectDisplaceLowest. The built-in scheduler does not look at it.
+	// Default: Normal.
 	Priority Priority
 	// Key names the lane of the task, for schedulers that keep order per key.
+	// The built-in scheduler does not look at it.
 	Key string
-	// Tenant names whom the task is for, for schedulers that share fairly.
+	// Tenant names whom the task is for, for schedulers that share fairly. The
+	// built-in scheduler does not look at it.
 	Tenant string
 	// Labels are carried along for hooks, logs and statistics. The map is kept,
 	// not copied: do not change it afterwards.
 	Labels map[string]string
 	// QueueLimit is how long the task may wait between admission and start.
 	// When it has passed the future fails with ErrQueueTimeout and the task
-	// never starts. Default: the engine's. Negative: no limit.
+	// never starts. A task that is run again is given the whole time again.
+	// Default: the engine's. Negative: no limit. A limit costs a timer.
 	QueueLimit time.Duration
-	// RunLimit is how long the task may run. When it has passed the task's
-	// context ends with ErrTaskTimeout as its cause. Default: the engine's.
-	// Negative: no limit.
+	// RunLimit is how long one run of the task may take. When it has passed the
+	// task's context ends with ErrTaskTimeout as its cause; the future is
+	// resolved when the task returns, with a *TimeoutError. Default: the
+	// engine's. Negative: no limit. A limit costs a timer.
 	RunLimit time.Duration
-	// Reject is the policy for this task when the queue is full. Default: the
-	// engine's.
+	// Reject is the policy for this task when the queue is full. TrySubmitWith
+	// ignores it. Default: the engine's.
 	Reject RejectPolicy
 }
 
-// Prioritized is a task that knows its priority.
+// Prioritized is a task that knows its priority. Zero means none, which counts
+// as Normal; a priority above Critical is refused with ErrInvalid.
 type Prioritized interface{ Priority() Priority }
 
-// Keyed is a task that knows its lane.
+// Keyed is a task that knows its lane; "" means none.
 type Keyed interface{ Key() string }
 
-// Tenanted is a task that knows whom it is for.
+// Tenanted is a task that knows whom it is for; "" means nobody.
 type Tenanted interface{ Tenant() string }
 
-// Named is a task that knows its name.
+// Named is a task that knows its name, for errors, hooks and logs; "" means the
+// task's type.
 type Named interface{ Name() string }
 
-// Labeled is a task that carries labels.
+// Labeled is a task that carries labels. The map is kept, not copied.
 type Labeled interface{ Labels() map[string]string }
 
 // Limited is a task that knows how long it may wait in the queue and how long
@@ -186,7 +202,12 @@ type words struct{ kind, data unsafe.Pointer }
 // function, map or channel. A nil pointer passed as a task is a mistake that
 // would otherwise show as a panic far away.
 func isNilTask[T any](v Task[T]) bool {
-	return (*words)(unsafe.Pointer(&v)).data == nil
+	if (*words)(unsafe.Pointer(&v)).data != nil {
+		return false
+	}
+	// A struct of one pointer is stored as that pointer, which may well be nil.
+	kind := reflect.ValueOf(v).Kind()
+	return kind != reflect.Struct && kind != reflect.Array
 }
 
 func isNilContext(ctx context.Context) bool {

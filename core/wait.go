@@ -58,13 +58,13 @@ func (r *record) await(ctx context.Context) error {
 	if !me.enterCall(w) {
 		return r.sleep(ctx)
 	}
-	if me.engine == r.engine && me.waitsAs(ctx) && w.runAwaited(r, me) {
-		me.exitCall(w)
+	// Deferred, because the awaited task may call Goexit and because contexts
+	// that are not the standard library's may panic.
+	defer me.exitCall(w)
+	if me.engine == r.engine && me.waitsAs(ctx) && w.runAwaited(r) {
 		return nil
 	}
-	err := w.sleepFor(r, me, ctx)
-	me.exitCall(w)
-	return err
+	return w.sleepFor(r, me, ctx)
 }
 
 // waitsAs reports whether a wait with ctx lasts as long as the task me: only
@@ -73,31 +73,91 @@ func (me *record) waitsAs(ctx context.Context) bool {
 	if c, ok := ctx.(*taskContext); ok {
 		return (*record)(c) == me
 	}
-	return ctx.Done() == me.merged().Done()
+	done := ctx.Done()
+	return done == nil || done == me.merged().Done()
 }
 
-// awaitOutside waits on a goroutine that is not the engine's. If the wait
-// cannot end early and a slot is idle, it runs the task itself.
+// awaitOutside waits on a goroutine that is not the engine's. While waits prove
+// to be short, and if this one cannot end early, it runs a task that is still
+// queued itself, in an idle slot: then there is no sleep and no waking.
 func (r *record) awaitOutside(ctx context.Context) error {
-	if ctx.Done() == nil && phase(r.state.Load()) == phaseQueued {
-		if w := r.engine.borrow(); w != nil {
-			if r.engine.runBorrowed(w, r) {
-				return nil
+	e := r.engine
+	if ctx.Done() == nil && e.helps() && e.runBorrowed(r) {
+		return nil
+	}
+	if r.watchResult() {
+		return nil
+	}
+	began := time.Now()
+	err := r.sleep(ctx)
+	if short := e.short.Load(); time.Since(began) > shortWait {
+		e.short.Store(short / 2)
+	} else {
+		e.short.Store(min(short+1, 2*helpsAfter))
+	}
+	return err
+}
+
+const (
+	shortWait = 50 * time.Microsecond
+	// helpsAfter is how many short waits make the next waiter help; a long one
+	// takes back half of what was earned. probeEvery is how often a wait is a sleep all the same, to learn whether
+	// they still are short.
+	helpsAfter = 16
+	probeEvery = 64
+
+	patienceMax   = 64 // the most rounds that a wait watches
+	patienceLooks = 32 // looks in a round
+)
+
+// helps reports whether a wait outside the engine should run the task itself.
+// That pays for tiny tasks only, and costs the waiter its goroutine if the task
+// calls Goexit: so it has to be earned by short waits, and is lost for
+// good with the first Goexit.
+func (e *Engine) helps() bool {
+	if e.short.Load() < helpsAfter || e.exits.Load() != 0 {
+		return false
+	}
+	return e.waits.Add(1)%probeEvery != 0
+}
+
+// runBorrowed runs r in an idle slot, which goes back also after a Goexit.
+func (e *Engine) runBorrowed(r *record) bool {
+	if phase(r.state.Load()) != phaseQueued {
+		return false
+	}
+	w := e.borrow()
+	if w == nil {
+		return false
+	}
+	defer e.unborrow(w)
+	return w.runAwaited(r)
+}
+
+// watchResult looks at the result for a while, because a tiny task on another core
+// ends sooner than this goroutine is put to sleep and woken. The time adapts, up
+// to about two microseconds, and is counted in looks: see park.go.
+func (r *record) watchResult() bool {
+	e := r.engine
+	if e.procs.Load() < 2 {
+		return false
+	}
+	rounds := e.patience.Load()
+	for range rounds {
+		for range patienceLooks {
+			if ended(r.state.Load()) {
+				e.patience.Store(min(rounds*2, patienceMax))
+				return true
 			}
 		}
 	}
-	return r.sleep(ctx)
-}
-
-// runBorrowed runs r in a borrowed slot, which goes back also after a Goexit.
-func (e *Engine) runBorrowed(w *worker, r *record) bool {
-	defer e.unborrow(w)
-	return w.runAwaited(r, nil)
+	e.patience.Store(max(rounds/2, 1))
+	return false
 }
 
 // runAwaited claims r, which may be queued, and runs it here. It reports whether
 // it did; then r is resolved, or waits to be run again.
-func (w *worker) runAwaited(r *record, caller *record) bool {
+func (w *worker) runAwaited(r *record) bool {
 	e := r.engine
 	s := w.slot.Load()
 	if s == nil || phase(r.state.Load()) != phaseQueued {
@@ -109,10 +169,9 @@ func (w *worker) runAwaited(r *record, caller *record) bool {
 		e.in.mu.Lock()
 	}
 	s.mu.Lock()
-	w.settle(s)
 	started, dead := false, true
-	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || e.in.schedClaim(e, job)) {
-		if started = w.start(s, job); started {
+	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.in.schedClaim(e, job)) {
+		if started = w.startNested(s, job); started {
 			dead = custom || !s.takeNewestChild(job)
 		} else if custom {
 			e.in.schedDropped(e, job) // it was cancelled at this moment
@@ -131,7 +190,7 @@ func (w *worker) runAwaited(r *record, caller *record) bool {
 	if e.signal.Load()&signalHungry != 0 {
 		e.returnCredit(s)
 	}
-	w.runNested(job, caller)
+	w.runNested(job)
 	return ended(r.state.Load())
 }
 
@@ -147,24 +206,32 @@ func (w *worker) sleepFor(r, me *record, ctx context.Context) error {
 	}
 	e.waitGraph.Unlock()
 	w.giveUpSlot()
-	err := r.sleep(ctx)
-	w.waits.Store(nil)
-	w.takeSlotBack()
-	return err
+	defer func() {
+		w.waits.Store(nil)
+		w.takeSlotBack()
+	}()
+	return r.sleep(ctx)
 }
 
 // ring follows the chain of waits from r and returns the names of the tasks in
 // it if it comes back to w, on which me runs. The caller holds e.waitGraph.
 func (e *Engine) ring(w *worker, me, r *record) []string {
-	names := []string{me.name()}
-	for range 1 << 20 {
-		names = append(names, r.name())
-		on := r.runsOn()
+	type hop struct {
+		awaited, running *record // they differ where a lane holds awaited back
+		on               *worker
+	}
+	var hops []hop
+	for {
+		if len(hops) == 1<<20 {
+			return nil
+		}
+		running, on := r.runsOn()
 		if on == nil {
 			return nil
 		}
+		hops = append(hops, hop{r, running, on})
 		if on == w {
-			return names
+			break
 		}
 		next := on.waits.Load()
 		if next == nil || ended(next.state.Load()) {
@@ -172,29 +239,56 @@ func (e *Engine) ring(w *worker, me, r *record) []string {
 		}
 		r = next
 	}
-	return nil
+	// A task may run inside another that awaits it: those belong to the ring too.
+	var names []string
+	for _, h := range hops {
+		if h.awaited != h.running {
+			names = append(names, h.awaited.name())
+		}
+		names = append(names, h.on.namesFrom(h.running)...)
+	}
+	if n := len(names); n > 0 { // the last is me, on w
+		names = append(names[n-1:n:n], names[:n-1]...)
+	}
+	return names
 }
 
-// runsOn returns the worker whose end of waiting r depends on: the one that
-// runs it, or the one that runs the task before it in its lane.
-func (r *record) runsOn() *worker {
+// namesFrom returns the names of r and of the tasks that w runs inside it, each
+// of which the one before awaits.
+func (w *worker) namesFrom(r *record) (names []string) {
+	slots := w.engine.lockAll()
+	w.running(func(job Job) {
+		if job.record() == r || len(names) > 0 {
+			names = append(names, job.Name())
+		}
+	})
+	w.engine.unlockAll(slots)
+	if len(names) == 0 {
+		names = []string{r.name()}
+	}
+	return names
+}
+
+// runsOn returns the worker on whose waiting the end of r depends, and the task
+// that runs there: r, or the one before it in its lane.
+func (r *record) runsOn() (*record, *worker) {
 	e := r.engine
 	state := r.state.Load()
 	if phase(state) == phaseQueued && e.in.scheduler != nil {
 		holder := e.holder(jobOf(r)).record()
 		if holder == nil {
-			return nil
+			return nil, nil
 		}
 		r, state = holder, holder.state.Load()
 	}
 	if phase(state) != phaseRunning {
-		return nil
+		return nil, nil
 	}
 	w := e.worker(runner(state))
 	if w == nil || r.state.Load()&^(flagObserved|flagBusy|flagPerformed) != state&^(flagObserved|flagBusy|flagPerformed) {
-		return nil
+		return nil, nil
 	}
-	return w
+	return r, w
 }
 
 // enterCall takes the right to use the slot of the task's worker, which a call
@@ -264,9 +358,11 @@ func (r *record) sleep(ctx context.Context) error {
 		e.putWaiter(w)
 		return nil
 	case <-ctx.Done():
-		if parent := r.parent.get(); parent != nil && phase(r.state.Load()) == phaseQueued && parent.Err() != nil {
-			// The same context governs the task: it will not start any more.
-			r.cancelQueued(context.Cause(parent))
+		if phase(r.state.Load()) == phaseQueued {
+			if cause := r.interrupted(); cause != nil {
+				// The same context governs the task: it will not start any more.
+				r.cancelQueued(cause)
+			}
 		}
 		r.forget(x, w)
 		if ended(r.state.Load()) {

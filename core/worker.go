@@ -1,6 +1,9 @@
 package core
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // worker is a goroutine that runs tasks, while it holds a slot. There is one
 // for each goroutine of the engine, and one for each goroutine of somebody
@@ -18,18 +21,35 @@ type worker struct {
 	searching bool   // it has the seat
 	greeted   bool   // the hooks were told that it started
 	foreign   bool   // it runs a task without a slot, on its submitter's goroutine
-	current   Job    // what the loop runs, for rescue
-	unsettled bool   // a plain function ended well and is not counted yet
+	unsettled bool   // job is a plain function that ended well and is not counted yet
 	random    uint32 // for the choice of victims
 
-	// Guarded by the mutex of the worker's slot, or of engine.outside while it
-	// has none: the tasks that it has started and not ended, the innermost last.
-	jobs []Job
+	// Changed by the worker's goroutine, under the mutex of its slot, or of
+	// engine.outside while it has none, so that who holds all locks may read it.
+	job    Job   // what the loop has started and not ended
+	nested []Job // the same for tasks that run inside it, the innermost last
+
+	// Guarded by the same mutex: job was given up by a forced stop.
+	forsaken bool
+
 	// What the worker sleeps for (wait.go). It changes under engine.waitGraph,
 	// but for the end of the wait.
-	waits atomic.Pointer[record]
+	waits     atomic.Pointer[record]
+	unordered Job // a task that its submitter runs here: the scheduler never had it
+
 	// Guarded by lot.mu: its slot is given away for the time of a wait.
 	away bool
+}
+
+// running calls visit for each task that w has started and not ended, the
+// outermost first. The caller holds all locks.
+func (w *worker) running(visit func(Job)) {
+	if !w.job.IsZero() && !w.forsaken {
+		visit(w.job)
+	}
+	for _, job := range w.nested {
+		visit(job)
+	}
 }
 
 // The signals that workers look at between tasks. They are set by rare events
@@ -42,6 +62,7 @@ const (
 	signalExcess                      // there are more slots in use than allowed
 	signalHungry                      // the queue was seen full: return capacity at once
 	signalIdle                        // somebody waits for the engine to be idle
+	signalSlow                        // there are interceptors, hooks or a user's scheduler
 
 	// signalLeave are those for which a worker gives up its slot.
 	signalLeave = signalPaused | signalStopping | signalResume | signalExcess
@@ -65,16 +86,15 @@ func (w *worker) main() {
 	}
 	for w.session() {
 	}
+	normal = true // also if the hook calls Goexit: it must not bring the worker back
 	w.engine.hookWorker(w.id, false)
-	normal = true
 }
 
 // retire ends the worker's goroutine.
 func (w *worker) retire() {
 	l := &w.engine.lot
 	l.mu.Lock()
-	l.workers[w.id] = nil
-	l.freeIDs = append(l.freeIDs, w.id)
+	l.retired = append(l.retired, w)
 	l.mu.Unlock()
 	l.leave()
 }
@@ -90,19 +110,49 @@ func (w *worker) session() (more bool) {
 			return false
 		}
 		w.run(job)
+		if s := w.slot.Load(); w.unsettled && s != nil {
+			w.runFunctions(s)
+		}
 	}
 }
 
-// rescue ends the task that has panicked or called Goexit, if one has.
+// rescue ends the task that has panicked or called Goexit, if one has. After a
+// Goexit what it reports is in vain: session does not return.
 func (w *worker) rescue(more *bool) {
-	if w.current.IsZero() {
-		return
+	if w.job.IsZero() || w.unsettled {
+		return // the session has ended by itself
 	}
-	err := w.engine.caught(w.current, recover())
-	*more = true // in vain after a Goexit, which does not return
-	job := w.current
-	w.current = Job{}
-	w.conclude(job, err)
+	err := w.engine.caught(w.job, recover())
+	*more = true
+	w.conclude(w.job, err)
+}
+
+// runFunctions goes on with plain functions of the slot's batch as long as there
+// is nothing else to look at: next and run in one short loop, since it is here
+// that an engine spends its time when tasks are tiny. See BenchmarkGo.
+func (w *worker) runFunctions(s *slot) {
+	e := w.engine
+	for {
+		s.mu.Lock()
+		w.settle(s)
+		s.looks++
+		if s.looks >= sharedEvery || s.first == s.end || len(s.children) > s.oldest || e.signal.Load() != 0 {
+			break
+		}
+		job := s.batch[s.first]
+		if job.IsZero() || job.record() != nil {
+			break
+		}
+		s.batch[s.first] = Job{}
+		s.first++
+		s.tally.started++
+		s.credit++
+		w.job = job
+		s.mu.Unlock()
+		job.call()
+		w.unsettled = true
+	}
+	s.mu.Unlock()
 }
 
 // next returns the job to run next, counted as started, and sleeps while there
@@ -120,7 +170,9 @@ func (w *worker) next() (Job, bool) {
 		// The usual case: something is left in the slot's own places.
 		job, signals := w.nextLocal(s)
 		if !job.IsZero() {
-			w.found()
+			if w.searching {
+				w.found()
+			}
 			return job, true
 		}
 		if signals&signalLeave != 0 {
@@ -133,7 +185,9 @@ func (w *worker) next() (Job, bool) {
 			continue
 		}
 		if job := w.nextShared(s); !job.IsZero() {
-			w.found()
+			if w.searching {
+				w.found()
+			}
 			return job, true
 		}
 		if w.searchOthers(s) {
@@ -152,17 +206,17 @@ func (w *worker) next() (Job, bool) {
 // places, unless a signal says to leave.
 func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
 	e := w.engine
-	s.looks++
-	if s.looks%sharedEvery == 0 {
+	if s.looks++; s.looks >= sharedEvery {
+		s.looks = 0
 		e.followProcs()
-		if e.in.visible.Load() {
-			if job := w.nextShared(s); !job.IsZero() {
-				return job, 0
-			}
+		if job := w.nextShared(s); !job.IsZero() {
+			return job, 0
 		}
 	}
 	s.mu.Lock()
-	w.settle(s)
+	if w.unsettled {
+		w.settle(s)
+	}
 	signals = e.signal.Load()
 	if signals&signalLeave == 0 {
 		for s.queued() > 0 {
@@ -180,8 +234,8 @@ func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
 	return job, signals
 }
 
-// start claims and counts job for w. It reports false for a dead entry. The
-// caller holds s.mu.
+// start claims and counts a job for w's loop. It reports false for a dead
+// entry. The caller holds s.mu.
 func (w *worker) start(s *slot, job Job) bool {
 	if job.IsZero() {
 		return false
@@ -191,34 +245,54 @@ func (w *worker) start(s *slot, job Job) bool {
 	}
 	s.tally.started++
 	s.credit++
-	w.jobs = append(w.jobs, job)
+	w.job = job
+	return true
+}
+
+// startNested does the same for a job that runs inside the present one.
+func (w *worker) startNested(s *slot, job Job) bool {
+	if r := job.record(); r != nil && !r.claim(w) {
+		return false
+	}
+	s.tally.started++
+	s.credit++
+	w.nested = append(w.nested, job)
 	return true
 }
 
 // settle counts the end of a plain function that ended well. The caller holds
 // s.mu, where the next start is counted: one critical section for both.
 func (w *worker) settle(s *slot) {
-	if w.unsettled {
-		w.unsettled = false
-		if w.drop(w.current) {
-			s.tally.ended[OutcomeSucceeded]++
-		}
-		w.current = Job{}
+	w.unsettled = false
+	if !w.forsaken {
+		s.tally.ended[OutcomeSucceeded]++
+	} else {
+		w.engine.late.Add(1)
 	}
+	w.job, w.forsaken = Job{}, false
 }
 
-// drop removes job from the running ones. It reports false if it was abandoned
-// and removed before. The caller holds the mutex that guards w.jobs.
+// drop removes job from the running ones. It reports false if it was given up
+// by a forced stop, which has counted it. The caller holds the mutex that guards
+// w.job and w.nested.
 func (w *worker) drop(job Job) bool {
-	for i := len(w.jobs) - 1; i >= 0; i-- {
-		if w.jobs[i] == job {
-			copy(w.jobs[i:], w.jobs[i+1:])
-			w.jobs[len(w.jobs)-1] = Job{}
-			w.jobs = w.jobs[:len(w.jobs)-1]
+	if n := len(w.nested); n > 0 && w.nested[n-1] == job { // nearly always
+		w.nested[n-1] = Job{}
+		w.nested = w.nested[:n-1]
+		return true
+	}
+	for i := len(w.nested) - 1; i >= 0; i-- {
+		if w.nested[i] == job {
+			w.nested = slices.Delete(w.nested, i, i+1)
 			return true
 		}
 	}
-	return false
+	if w.job != job {
+		return false
+	}
+	counts := !w.forsaken
+	w.job, w.forsaken = Job{}, false
+	return counts
 }
 
 // nextShared takes a batch from the shared queue, or one job from the user's
@@ -230,7 +304,9 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	}
 	e.in.mu.Lock()
 	s.mu.Lock()
-	w.settle(s)
+	if w.unsettled {
+		w.settle(s)
+	}
 	if e.signal.Load()&signalLeave == 0 {
 		if e.in.scheduler == nil {
 			job = w.startBatch(s)
@@ -270,7 +346,14 @@ func (w *worker) found() {
 func (w *worker) startBatch(s *slot) (job Job) {
 	e := w.engine
 	q := &e.in.queue
-	// A slot that has work of its own takes one: it looks only so that the
+	// What is left of the slot's batch came before all that is shared: with one
+	// worker the order of the outside is kept.
+	for len(s.children) == s.oldest && s.first < s.end {
+		if job = s.take(); w.start(s, job) {
+			return job
+		}
+	}
+	// A slot that has children of its own takes one: it looks only so that the
 	// outside does not starve.
 	n := 1
 	if s.queued() == 0 {
@@ -307,9 +390,13 @@ func (w *worker) startBatch(s *slot) (job Job) {
 func (w *worker) startScheduled(s *slot) Job {
 	e := w.engine
 	for {
+		wakes := e.in.optional.wakes.Load()
 		job, ok := e.in.schedPop(e, s.index)
 		if !ok {
 			e.in.visible.Store(false)
+			if e.in.optional.wakes.Load() != wakes {
+				e.in.visible.Store(true) // the waker was called after Pop had looked
+			}
 			return Job{}
 		}
 		if w.start(s, job) {
@@ -340,13 +427,21 @@ func (w *worker) searchOthers(s *slot) bool {
 	offset := int(w.random>>8) % len(slots)
 	for i := range slots {
 		victim := slots[(i+offset)%len(slots)]
-		if victim == s || !w.steal(s, victim) {
-			continue
+		if victim == s && s.holds() || victim != s && w.steal(s, victim) {
+			l.local.Store(true)
+			return true
 		}
-		l.local.Store(true)
-		return true
 	}
 	return false
+}
+
+// holds reports whether s stores anything. The searcher looks into its own slot
+// as well: a goroutine that a task has left behind may have stored a child there
+// since, and the flag that told of it has just been cleared.
+func (s *slot) holds() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued() > 0
 }
 
 // steal takes half of what victim stores. Slots are locked in the order of

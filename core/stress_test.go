@@ -1,0 +1,427 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// rounds returns how often a race is run: fewer under the race detector.
+func rounds(n int) int {
+	switch {
+	case testing.Short():
+		return n / 20
+	case raceEnabled:
+		return n / 5
+	}
+	return n
+}
+
+// watched runs round again and again and, if one of them hangs, shows the figures
+// of its engine and all stacks.
+func watched(t *testing.T, n int, round func(i int, soon context.Context, watch func(*core.Engine))) {
+	t.Helper()
+	var engine atomic.Pointer[core.Engine]
+	var at atomic.Int64
+	dump := time.AfterFunc(2*patience, func() {
+		fmt.Fprintf(os.Stderr, "%s hangs in round %d: %+v\n", t.Name(), at.Load(), engine.Load().Stats())
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		panic(t.Name() + " hangs")
+	})
+	defer dump.Stop()
+	for i := range n {
+		at.Store(int64(i))
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		round(i, ctx, func(e *core.Engine) { engine.Store(e) })
+		cancel()
+		dump.Reset(2 * patience)
+		if t.Failed() {
+			t.Fatalf("in round %d", i)
+		}
+	}
+}
+
+// tally counts how often each allowed outcome of a race occurred.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (o *tally) add(outcome string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.counts == nil {
+		o.counts = map[string]int{}
+	}
+	o.counts[outcome]++
+}
+
+// want fails the test if an allowed outcome never occurred.
+func (o *tally) want(t *testing.T, outcomes ...string) {
+	t.Helper()
+	for _, outcome := range outcomes {
+		if o.counts[outcome] == 0 {
+			t.Errorf("%q never occurred: %v", outcome, o.counts)
+		}
+	}
+	if len(o.counts) > len(outcomes) {
+		t.Errorf("unexpected outcomes: %v", o.counts)
+	}
+}
+
+// Submit against Shutdown and Close, for each policy: an accepted task is
+// resolved, a refused one never runs. (P-C3)
+func TestStress_SubmitAgainstShutdown(t *testing.T) {
+	for policy := core.RejectWait; policy <= core.RejectDisplaceLowest; policy++ {
+		for _, force := range []bool{false, true} {
+			t.Run(fmt.Sprint(policy, force), func(t *testing.T) {
+				var seen tally
+				watched(t, rounds(4000), func(i int, soon context.Context, watch func(*core.Engine)) {
+					e := freshEngine(t, core.WithWorkers(1+i%3), core.WithQueueCapacity(1+i%5), core.WithReject(policy))
+					watch(e)
+					start := make(chan struct{})
+					var wg sync.WaitGroup
+					var mu sync.Mutex
+					var futures []*core.Future[int]
+					var starts, plain, accepted atomic.Int64
+					for p := range 2 {
+						wg.Go(func() {
+							<-start
+							for k := range 4 {
+								if (p+k)%3 == 0 {
+									if err := e.Go(func() { plain.Add(1) }); err == nil {
+										accepted.Add(1)
+									}
+									continue
+								}
+								f, err := core.Submit(context.Background(), e, core.Func(func(context.Context) (int, error) {
+									starts.Add(1)
+									return 1, nil
+								}))
+								if errors.Is(err, core.ErrClosed) {
+									seen.add("closed")
+									continue
+								}
+								if err != nil && !errors.Is(err, core.ErrQueueFull) {
+									t.Error(err)
+								}
+								if err == nil {
+									mu.Lock()
+									futures = append(futures, f)
+									mu.Unlock()
+								}
+							}
+						})
+					}
+					wg.Go(func() {
+						<-start
+						for range i % 40 {
+							runtime.Gosched()
+						}
+						var err error
+						if force {
+							err = e.Close(soon)
+						} else {
+							err = e.Shutdown(soon)
+						}
+						if err != nil && (!force || !errors.Is(err, core.ErrShutdown)) {
+							t.Error(err)
+						}
+					})
+					close(start)
+					wg.Wait()
+					ran := int64(0)
+					for _, f := range futures {
+						n, err := f.GetWithTimeout(0)
+						switch {
+						case errors.Is(err, core.ErrWaitTimeout):
+							t.Errorf("an accepted task is not resolved: %+v", e.Stats())
+						case err == nil && n == 1:
+							ran++
+							seen.add("ran")
+						case errors.Is(err, core.ErrUndone) && force:
+						case errors.Is(err, core.ErrDiscarded):
+						default:
+							t.Error(err)
+						}
+					}
+					if ran != starts.Load() {
+						t.Errorf("%d tasks succeeded, %d started", ran, starts.Load())
+					}
+					s := over(t, e)
+					if s.Succeeded != uint64(ran+plain.Load()) || s.Accepted != s.Succeeded+s.Discarded+s.Undone {
+						t.Errorf("%d futures and %d functions ran: %+v", ran, plain.Load(), s)
+					}
+				})
+				seen.want(t, "closed", "ran")
+			})
+		}
+	}
+}
+
+// Cancel against start: exactly one of the two wins. (P-C6)
+func TestStress_CancelAgainstRun(t *testing.T) {
+	var seen tally
+	watched(t, rounds(20_000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		e := freshEngine(t, core.WithWorkers(1+i%2))
+		watch(e)
+		var started atomic.Bool
+		ctx, cancel := context.WithCancel(context.Background())
+		f, err := core.Submit(ctx, e, core.Func(func(ctx context.Context) (int, error) {
+			started.Store(true)
+			return 1, nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range i % 20 {
+			runtime.Gosched()
+		}
+		if i%2 == 0 {
+			f.Cancel()
+		} else {
+			cancel()
+		}
+		n, err := f.Await(soon)
+		cancel()
+		var c *core.CancelError
+		switch {
+		case n == 1 && err == nil && started.Load():
+			seen.add("ran")
+		case errors.As(err, &c) && !c.Started:
+			if err := e.Shutdown(soon); err != nil || started.Load() {
+				t.Errorf("%v; started after all: %v", err, started.Load())
+			}
+			seen.add("cancelled")
+		default:
+			t.Errorf("%d, %v, started %v", n, err, started.Load())
+		}
+		endEngine(t, e)
+	})
+	seen.want(t, "ran", "cancelled")
+}
+
+// Await, inside and outside, against Shutdown and Close: every waiter returns.
+func TestStress_AwaitAgainstShutdown(t *testing.T) {
+	var seen tally
+	watched(t, rounds(5000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		e := freshEngine(t, core.WithWorkers(1+i%3), core.WithCancelGrace(patience))
+		watch(e)
+		f := must(t, e, tree(e, new(gauge), 5))
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				<-start
+				n, err := f.Await(soon)
+				switch {
+				case n == 31 && err == nil:
+					seen.add("value")
+				case errors.Is(err, core.ErrClosed), errors.Is(err, core.ErrUndone), errors.Is(err, core.ErrShutdown):
+					seen.add("stopped")
+				default:
+					t.Errorf("%d, %v", n, err)
+				}
+			})
+		}
+		wg.Go(func() {
+			<-start
+			for range i % 50 {
+				runtime.Gosched()
+			}
+			ctx := soon
+			if i%2 == 0 {
+				ctx = ended()
+			}
+			if err := e.Shutdown(ctx); err != nil && !errors.Is(err, core.ErrShutdown) {
+				t.Error(err)
+			}
+		})
+		close(start)
+		wg.Wait()
+		over(t, e)
+	})
+	seen.want(t, "value", "stopped")
+}
+
+// Shutdown and Close at the same time, with a submitter in between: nothing that
+// was accepted stays behind.
+func TestStress_ShutdownAgainstClose(t *testing.T) {
+	var seen tally
+	watched(t, rounds(10_000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		e := freshEngine(t, core.WithWorkers(2))
+		watch(e)
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		var futures [4]*core.Future[int]
+		wg.Go(func() {
+			<-start
+			for k := range futures {
+				if f, err := core.Submit(context.Background(), e, value(k)); err == nil {
+					futures[k] = f
+				}
+			}
+		})
+		wg.Go(func() {
+			<-start
+			for range i % 60 {
+				runtime.Gosched()
+			}
+			if err := e.Shutdown(soon); err != nil && !errors.Is(err, core.ErrShutdown) {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			<-start
+			for range i % 50 {
+				runtime.Gosched()
+			}
+			if err := e.Close(soon); err != nil && !errors.Is(err, core.ErrShutdown) {
+				t.Error(err)
+			}
+		})
+		close(start)
+		wg.Wait()
+		for k, f := range futures {
+			if f == nil {
+				seen.add("refused")
+				continue
+			}
+			switch n, err := f.GetWithTimeout(0); {
+			case n == k && err == nil:
+				seen.add("ran")
+			case errors.Is(err, core.ErrUndone):
+				seen.add("undone")
+			default:
+				t.Errorf("%d, %v; %+v", n, err, e.Stats())
+			}
+		}
+		over(t, e)
+	})
+	seen.want(t, "refused", "ran", "undone")
+}
+
+// A cold engine: the first submission wakes the first worker. Several submitters
+// at once leave nothing behind. (P-C5)
+func TestStress_ColdStart(t *testing.T) {
+	watched(t, rounds(20_000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		workers, submitters := 1+i%3, 1+i%4
+		e := freshEngine(t, core.WithWorkers(workers))
+		watch(e)
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for range submitters {
+			wg.Go(func() {
+				<-start
+				done := make(chan struct{})
+				if err := e.Go(func() { close(done) }); err != nil {
+					t.Error(err)
+					return
+				}
+				<-done // without a further event
+			})
+		}
+		close(start)
+		wg.Wait()
+		endEngine(t, e)
+	})
+}
+
+// Parking against submission, with waits inside tasks that give slots away and
+// take them back, resizes and pauses in between.
+func TestStress_ParkAgainstEverything(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(2), core.WithQueueCapacity(3), core.WithIdleTimeout(time.Millisecond, 0))
+	quit := make(chan struct{})
+	var meddler sync.WaitGroup
+	meddler.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			if err := errors.Join(e.Resize(1+i%3), e.Pause(), e.Resume(), e.SetQueueCapacity(1+i%4)); err != nil {
+				t.Error(err)
+				return
+			}
+			for range i % 100 {
+				runtime.Gosched()
+			}
+		}
+	})
+	watched(t, rounds(3000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		watch(e)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if n, err := must(t, e, tree(e, new(gauge), 1+i%4)).Await(soon); n != 1<<(1+i%4)-1 || err != nil {
+					t.Errorf("%d, %v; %+v", n, err, e.Stats())
+				}
+			})
+			wg.Go(func() {
+				done := make(chan struct{})
+				if err := e.Go(func() { close(done) }); err != nil {
+					t.Error(err)
+					return
+				}
+				<-done
+			})
+		}
+		wg.Wait()
+	})
+	close(quit)
+	meddler.Wait()
+	idle(t, e)
+}
+
+// Side goroutines submit with the context of a task that is just returning: the
+// child lands in a slot whose worker is about to sleep.
+func TestStress_SubmitAsTaskReturns(t *testing.T) {
+	var seen tally
+	watched(t, rounds(20_000), func(i int, soon context.Context, watch func(*core.Engine)) {
+		accept := i%2 == 0
+		e := freshEngine(t, core.WithConfig(core.Config{Workers: 1, AcceptChildren: accept}))
+		watch(e)
+		var side sync.WaitGroup
+		f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
+			side.Go(func() {
+				for range i % 7 {
+					runtime.Gosched()
+				}
+				done := make(chan struct{})
+				if err := e.GoContext(ctx, func() { close(done) }); err != nil {
+					seen.add("refused")
+					return
+				}
+				seen.add("accepted")
+				<-done
+			})
+			for range i % 50 {
+				runtime.Gosched()
+			}
+			return 1, nil
+		}))
+		if i%4 < 2 {
+			if _, err := f.Await(soon); err != nil {
+				t.Error(err)
+			}
+		}
+		if i%3 == 0 {
+			if err := e.Shutdown(soon); err != nil {
+				t.Error(err)
+			}
+		}
+		side.Wait()
+		endEngine(t, e)
+	})
+	seen.want(t, "refused", "accepted")
+}
