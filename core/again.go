@@ -158,7 +158,7 @@ func (r *record) readmit() {
 			e.in.mu.Unlock()
 			return
 		}
-		if r.state.CompareAndSwap(old, flagsOf(old)|phaseQueued) {
+		if r.state.CompareAndSwap(old, flagsOf(old)) { // phaseQueued is zero
 			break
 		}
 	}

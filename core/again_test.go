@@ -155,6 +155,9 @@ func TestAgain_CancelRace(t *testing.T) {
 			if round%2 == 0 {
 				ctx.Done()
 			}
+			if core.Attempt(ctx) > round%3+2 {
+				<-ctx.Done()
+			}
 			return 0, core.Again(0, nil)
 		}))
 		for runs.Load() < int64(round%5) {

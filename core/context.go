@@ -123,9 +123,6 @@ func (c *contextRef) set(ctx context.Context) {
 	c.kind, c.data = w.kind, w.data
 }
 
-// background reports whether nothing but context.Background was set.
-func (c *contextRef) background() bool { return c.kind == nil }
-
 // get returns the context, or nil if there was none or it was forgotten.
 func (c *contextRef) get() context.Context {
 	if c.kind == nil {
@@ -266,8 +263,11 @@ func (r *record) merged() *mergedContext {
 		}
 	}
 	// The task may have ended meanwhile: then nobody else will end m.
-	if phase(r.state.Load()) >= phaseResolving {
+	if state := r.state.Load(); phase(state) >= phaseResolving {
 		m.end(errReturned)
+		if state&flagAgain == 0 {
+			x.inner.CompareAndSwap(m, nil) // nor may it keep the submitter's context
+		}
 	}
 	return m
 }
@@ -276,6 +276,13 @@ func (r *record) merged() *mergedContext {
 // what it hung from.
 func (r *record) endContext() {
 	if x := r.extra.Load(); x != nil {
+		x.mu.Lock()
+		unwatch := x.unwatch // it refers to the context, too
+		x.unwatch = nil
+		x.mu.Unlock()
+		if unwatch != nil {
+			unwatch()
+		}
 		if m := x.inner.Swap(nil); m != nil {
 			m.end(errReturned)
 		}
@@ -288,7 +295,7 @@ func (r *record) endContext() {
 // whether it did: the first cause stays, and a task that has returned is left
 // alone.
 func (r *record) cancelContext(cause error) bool {
-	m := r.merged()
+	r.merged() // makes it: this calls the submitter's context, which may panic
 	x := r.extra.Load()
 	x.mu.Lock()
 	first := phase(r.state.Load()) == phaseRunning && x.cause.Load() == nil
@@ -299,7 +306,9 @@ func (r *record) cancelContext(cause error) bool {
 	if first {
 		// Tasks below look for a cause only once they see the count.
 		r.engine.cancels.Add(1)
-		m.cancel(cause)
+		// It may have been replaced meanwhile, for another run (again.go). From
+		// here on it will not, since there is a cause.
+		r.merged().cancel(cause)
 	}
 	return first
 }
@@ -361,6 +370,9 @@ func (c *taskContext) Value(key any) any {
 			}
 			return r.engine.ctx.Value(key)
 		}
+	}
+	if phase(r.state.Load()) >= phaseResolving {
+		return r.engine.after.Value(key) // which knows the cause of what Err says
 	}
 	if parent := r.parent.get(); parent != nil {
 		if v := parent.Value(key); v != nil {

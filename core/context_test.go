@@ -204,8 +204,8 @@ func TestContext_EndsWithTheTask(t *testing.T) {
 	if _, err := f.Await(soon(t)); err != nil {
 		t.Error(err)
 	}
-	receive(t, left, "end of the context")
-	receive(t, left, "end of the context")
+	_ = receive(t, left, "end of the context")
+	_ = receive(t, left, "end of the context")
 	var kept context.Context
 	if _, err := core.Run(soon(t), e, core.Func(func(ctx context.Context) (int, error) { kept = ctx; return 1, nil })); err != nil {
 		t.Error(err)

@@ -24,6 +24,7 @@ type Engine struct {
 	onPanic func(*PanicError)
 	ctx     context.Context // the parent of all tasks' contexts
 	cancel  context.CancelCauseFunc
+	after   context.Context // what is left of a task's context once the task has returned
 
 	// Read by the hot path, changed by rare events.
 	signal   atomic.Uint32
@@ -79,6 +80,9 @@ func New(options ...Option) (*Engine, error) {
 	c = c.complete()
 	e := &Engine{name: c.Name, logger: c.Logger, onPanic: c.OnPanic}
 	e.ctx, e.cancel = context.WithCancelCause(c.BaseContext)
+	var end context.CancelCauseFunc
+	e.after, end = context.WithCancelCause(c.BaseContext)
+	end(errReturned)
 	e.settings.Store(&settings{c})
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	e.procs.Store(int32(runtime.GOMAXPROCS(0)))

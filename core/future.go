@@ -214,7 +214,7 @@ func (r *record) doneChannel() <-chan struct{} {
 	}
 	done := x.done
 	x.mu.Unlock()
-	r.watchParent(nil)
+	r.watchParent(context.Background())
 	return done
 }
 
@@ -226,7 +226,7 @@ func (r *record) onDone(fn func()) {
 		r.startCallbacks(x)
 	}
 	x.mu.Unlock()
-	r.watchParent(nil)
+	r.watchParent(context.Background())
 }
 
 // startCallbacks starts the goroutine that calls the callbacks, unless there

@@ -111,6 +111,9 @@ func TestOnDone_E_FUT_03_Race(t *testing.T) {
 		for g := range last {
 			registrars.Go(func() {
 				<-gate
+				for range rand.IntN(8) {
+					runtime.Gosched()
+				}
 				for i := 1; i <= 8; i++ {
 					if f.IsDone() {
 						after.Add(1)
@@ -136,7 +139,7 @@ func TestOnDone_E_FUT_03_Race(t *testing.T) {
 		}
 	}
 	if before.Load() == 0 || after.Load() == 0 {
-		t.Logf("weak: %d before, %d after", before.Load(), after.Load())
+		t.Errorf("an allowed outcome never occurred: %d before, %d after", before.Load(), after.Load())
 	}
 }
 
@@ -382,13 +385,13 @@ func TestCancel_RaceWithStart(t *testing.T) {
 		var ran atomic.Bool
 		f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
 			ran.Store(true)
-			for range round % 7 {
+			for range rand.IntN(1 + round%16) {
 				runtime.Gosched()
 			}
 			return 1, ctx.Err()
 		}))
-		for range rand.IntN(200) {
-			_ = rand.IntN(10)
+		for range rand.IntN(1 + round%16) {
+			runtime.Gosched()
 		}
 		won := f.Cancel()
 		v, err := f.Await(soon(t))
@@ -411,7 +414,7 @@ func TestCancel_RaceWithStart(t *testing.T) {
 		}
 	}
 	t.Logf("never started %d, cancelled while it ran %d, too late %d", never, during, late)
-	if never == 0 || late == 0 {
+	if never == 0 || during == 0 || late == 0 {
 		t.Error("an allowed outcome never occurred")
 	}
 }

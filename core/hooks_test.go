@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,7 +52,7 @@ func TestHooks_Everything(t *testing.T) {
 			return core.SubmitWith(context.Background(), e, attrs, core.Func(body))
 		}
 		_, _ = submit(core.Attributes{}, func(context.Context) (int, error) {
-			for len(l.peek()) < 1 { // so that Accepted comes first
+			for !slices.Contains(l.peek(), "accepted x") { // so that Accepted comes first
 				runtime.Gosched()
 			}
 			return 1, nil

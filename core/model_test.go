@@ -34,7 +34,7 @@ type model struct {
 	ran      []int
 	expect   []int
 
-	refused, discardedGo, functions uint64
+	refused, functions uint64
 }
 
 func (m *model) block(t *rapid.T) {

@@ -188,18 +188,18 @@ func (w *worker) runNested(job Job) {
 	w.conclude(job, err)
 }
 
-// errNotRun is the result of a task that was claimed and found to be cancelled
+// notRunError is the result of a task that was claimed and found to be cancelled
 // or expired before its body was called.
-type errNotRun struct{ cause error }
+type notRunError struct{ cause error }
 
-func (e *errNotRun) Error() string { return e.cause.Error() }
+func (e *notRunError) Error() string { return e.cause.Error() }
 
 // execute runs a started job through the interceptors. It panics or exits as
 // the task does.
 func (w *worker) execute(job Job) error {
 	e := w.engine
 	r := job.record()
-	var ctx context.Context = e.ctx
+	ctx := e.ctx
 	if r != nil {
 		if err := w.prepare(r); err != nil {
 			return err
@@ -234,7 +234,7 @@ func (w *worker) prepare(r *record) error {
 		r.climb()
 	}
 	if cause := r.interrupted(); cause != nil {
-		return &errNotRun{cause}
+		return &notRunError{cause}
 	}
 	x := r.extra.Load()
 	s := w.engine.settings.Load()
@@ -380,7 +380,7 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 	if f.again != nil {
 		err = f.again.Cause // a wish that is not granted must not reach another task
 	}
-	if notRun, ok := err.(*errNotRun); ok {
+	if notRun, ok := err.(*notRunError); ok {
 		if notRun.cause == ErrShutdown && e.signal.Load()&signalStopping != 0 {
 			return OutcomeUndone, ErrUndone // a forced stop came between claim and start
 		}

@@ -82,8 +82,3 @@ func isNilScheduler(s Scheduler) bool {
 func sameWords[I any](a, b I) bool {
 	return *(*words)(unsafe.Pointer(&a)) == *(*words)(unsafe.Pointer(&b))
 }
-
-// sameSlice reports whether a and b are the same slice.
-func sameSlice[E any](a, b []E) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
-}

@@ -462,7 +462,7 @@ func (e *Engine) endForce() {
 	s.ignoring = ignoring
 	s.mu.Unlock()
 	for _, t := range abandoned {
-		var err error = ErrAbandoned
+		err := ErrAbandoned
 		if r := t.job.record(); r != nil {
 			err = r.abandoned()
 			if r.state.Load()&flagObserved != 0 {

@@ -391,9 +391,10 @@ func TestStress_SubmitAsTaskReturns(t *testing.T) {
 		accept := i%2 == 0
 		e := freshEngine(t, core.WithConfig(core.Config{Workers: 1, AcceptChildren: accept}))
 		watch(e)
-		var side sync.WaitGroup
+		side := make(chan struct{})
 		f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
-			side.Go(func() {
+			go func() {
+				defer close(side)
 				for range i % 7 {
 					runtime.Gosched()
 				}
@@ -404,7 +405,7 @@ func TestStress_SubmitAsTaskReturns(t *testing.T) {
 				}
 				seen.add("accepted")
 				<-done
-			})
+			}()
 			for range i % 50 {
 				runtime.Gosched()
 			}
@@ -420,7 +421,7 @@ func TestStress_SubmitAsTaskReturns(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		side.Wait()
+		<-side
 		endEngine(t, e)
 	})
 	seen.want(t, "refused", "accepted")

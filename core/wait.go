@@ -64,17 +64,17 @@ func (r *record) await(ctx context.Context) error {
 	if me.engine == r.engine && me.waitsAs(ctx) && w.runAwaited(r) {
 		return nil
 	}
-	return w.sleepFor(r, me, ctx)
+	return w.sleepFor(ctx, r)
 }
 
-// waitsAs reports whether a wait with ctx lasts as long as the task me: only
+// waitsAs reports whether a wait with ctx lasts as long as the task r: only
 // then may the awaited task run on its stack, since it could not be left.
-func (me *record) waitsAs(ctx context.Context) bool {
+func (r *record) waitsAs(ctx context.Context) bool {
 	if c, ok := ctx.(*taskContext); ok {
-		return (*record)(c) == me
+		return (*record)(c) == r
 	}
 	done := ctx.Done()
-	return done == nil || done == me.merged().Done()
+	return done == nil || done == r.merged().Done()
 }
 
 // awaitOutside waits on a goroutine that is not the engine's. While waits prove
@@ -195,11 +195,11 @@ func (w *worker) runAwaited(r *record) bool {
 }
 
 // sleepFor lets w's slot go to other work until r is resolved or ctx ends.
-func (w *worker) sleepFor(r, me *record, ctx context.Context) error {
+func (w *worker) sleepFor(ctx context.Context, r *record) error {
 	e := w.engine
 	e.waitGraph.Lock()
 	w.waits.Store(r)
-	if ring := e.ring(w, me, r); ring != nil {
+	if ring := e.ring(w, r); ring != nil {
 		w.waits.Store(nil)
 		e.waitGraph.Unlock()
 		return &DeadlockError{Engine: e.name, Tasks: ring}
@@ -214,8 +214,8 @@ func (w *worker) sleepFor(r, me *record, ctx context.Context) error {
 }
 
 // ring follows the chain of waits from r and returns the names of the tasks in
-// it if it comes back to w, on which me runs. The caller holds e.waitGraph.
-func (e *Engine) ring(w *worker, me, r *record) []string {
+// it if it comes back to w. The caller holds e.waitGraph.
+func (e *Engine) ring(w *worker, r *record) []string {
 	type hop struct {
 		awaited, running *record // they differ where a lane holds awaited back
 		on               *worker

@@ -318,6 +318,22 @@ func TestWait_SideGoroutines(t *testing.T) {
 	}
 }
 
+// The context of a task that has returned has ended, with a cause.
+func TestWait_ContextAfterwards(t *testing.T) {
+	e := engineFor(t)
+	var kept context.Context
+	f := must(t, e, core.Func(func(ctx context.Context) (int, error) { kept = ctx; return 1, nil }))
+	if _, err := f.Await(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err, cause := kept.Err(), context.Cause(kept); err != context.Canceled || !errors.Is(cause, context.Canceled) {
+		t.Errorf("%v, cause %v", err, cause)
+	}
+	if _, err := core.Submit(kept, e, value(1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
 // Any finite tree of tasks, each of which awaits its descendants only, ends, on
 // any number of workers and with any capacity. (P-C11)
 func TestWait_RandomTrees(t *testing.T) {
@@ -333,6 +349,7 @@ func TestWait_RandomTrees(t *testing.T) {
 				g.in()
 				defer g.out()
 				ran.Add(1)
+				runtime.Gosched() // lets a body too many be seen
 				mine := rand.New(rand.NewPCG(seed, uint64(depth)))
 				if depth == 0 {
 					return 1, nil
