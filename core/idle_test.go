@@ -52,7 +52,13 @@ func TestIdle_GoroutinesEnd(t *testing.T) {
 // What is used now and then is kept, what is not used goes.
 func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := engineFor(t, core.WithWorkers(8), core.WithIdleTimeout(time.Minute, 0))
+		var started atomic.Int64
+		e := engineFor(t, core.WithWorkers(8), core.WithIdleTimeout(time.Minute, 0),
+			core.WithHooks(core.Hooks{Worker: func(_ int, start bool) {
+				if start {
+					started.Add(1)
+				}
+			}}))
 		burst(t, e, 8)
 		for range 20 {
 			burst(t, e, 2)
@@ -61,6 +67,9 @@ func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 		synctest.Wait()
 		if n := e.Stats().Goroutines; n != 2 {
 			t.Errorf("%d goroutines, two are used", n)
+		}
+		if n := started.Load(); n != 8 {
+			t.Errorf("%d goroutines were started in all: some ended although they were used", n)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func TestScheduler_Contract(t *testing.T) {
 		for _, policy := range []core.RejectPolicy{core.RejectWait, core.RejectDiscardOldest, core.RejectDisplaceLowest, core.RejectCallerRuns} {
 			t.Run(fmt.Sprint(name, "/", policy), func(t *testing.T) {
 				s := schedulersUnderTest(t)[name]
-				e := freshEngine(t, core.WithWorkers(3), core.WithScheduler(s), core.WithQueueCapacity(150), core.WithReject(policy))
+				e := freshEngine(t, core.WithWorkers(3), core.WithScheduler(s), core.WithQueueCapacity(8), core.WithReject(policy))
 				stop := sampler(t, e)
 				var wg sync.WaitGroup
 				for p := range 4 {
@@ -251,6 +251,43 @@ func TestScheduler_LaneFreedDuringWait(t *testing.T) {
 	}
 }
 
+// fickle holds every job back until Claim has been asked twice.
+type fickle struct {
+	line
+	asked int
+}
+
+func (f *fickle) Pop(int) (core.Job, bool) {
+	if len(f.jobs) == 1 && f.jobs[0].Key() == "held" {
+		return core.Job{}, false
+	}
+	return f.line.Pop(0)
+}
+
+func (f *fickle) Claim(core.Job) (core.Job, bool) {
+	if f.asked++; f.asked != 2 {
+		return core.Job{}, false
+	}
+	f.jobs = nil
+	return core.Job{}, true
+}
+
+// Claim refuses the job to the waiter, and allows it when the engine asks who
+// holds it up: then the job has started as far as the scheduler knows.
+func TestScheduler_ClaimAllowedLate(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(2), core.WithScheduler(new(fickle)))
+	f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
+		held, err := core.SubmitWith(ctx, e, core.Attributes{Key: "held"}, value(3))
+		if err != nil {
+			return 0, err
+		}
+		return held.Await(ctx)
+	}))
+	if n, err := f.Await(soon(t)); n != 3 || err != nil {
+		t.Errorf("%d, %v; %+v", n, err, e.Stats())
+	}
+}
+
 // A forced stop hands back what lanes hold up, with or without a Sweeper, and
 // does not wait for more than the running tasks.
 func TestScheduler_CloseWithHeldUpLanes(t *testing.T) {
@@ -293,6 +330,9 @@ func TestScheduler_CloseWithHeldUpLanes(t *testing.T) {
 				var report *core.ShutdownError
 				if err := e.Close(ctx); !errors.As(err, &report) || len(report.Undone) != 5 {
 					t.Errorf("%v", err)
+				}
+				if obeys && ctx.Err() != nil {
+					t.Error("Close waited for its context although the running task obeyed")
 				}
 				for _, f := range held {
 					if _, err := f.GetWithTimeout(0); !errors.Is(err, core.ErrUndone) {
