@@ -95,7 +95,49 @@ func TestAgain_NeedsNoRoom(t *testing.T) {
 		t.Errorf("%d, %v", v, err)
 	}
 	idle(t, e)
-	fill(t, e, 1) // and the capacity is what it was
+	capacityIs(t, e, 1)
+}
+
+// capacityIs demands that exactly n tasks find room in the queue of e, which has
+// one worker.
+func capacityIs(t testing.TB, e *core.Engine, n int) {
+	t.Helper()
+	release := occupy(t, e, 1)
+	fill(t, e, n)
+	if err := e.TryGo(func() {}); !errors.Is(err, core.ErrQueueFull) {
+		t.Errorf("more than %d tasks find room: %v", n, err)
+	}
+	release()
+	idle(t, e)
+}
+
+// between is a scheduler whose Completed says when it is called, and waits: a task
+// that asked to be run again is then neither running nor delayed.
+type between struct {
+	counting
+	called, goOn chan struct{}
+}
+
+func (b *between) Completed(core.Job) {
+	b.called <- struct{}{}
+	<-b.goOn
+}
+
+// A cancellation between the end of a run and the delay is not lost.
+func TestAgain_CancelBetween(t *testing.T) {
+	b := &between{counting: counting{out: map[core.Job]int{}}, called: make(chan struct{}), goOn: make(chan struct{})}
+	e := engineFor(t, core.WithWorkers(1), core.WithScheduler(b))
+	f := must(t, e, core.Func(func(context.Context) (int, error) { return 0, core.Again(time.Hour, nil) }))
+	receive(t, b.called, "call")
+	won := make(chan bool, 1)
+	go func() { won <- f.Cancel() }()
+	for range 1000 {
+		runtime.Gosched()
+	}
+	close(b.goOn)
+	if !receive(t, won, "end of Cancel") || !f.IsDone() {
+		t.Error("the cancellation is lost")
+	}
 }
 
 // A delayed task can be cancelled at once, by its future and by its context.

@@ -45,7 +45,13 @@ func TestScheduler_Contract(t *testing.T) {
 		for _, policy := range []core.RejectPolicy{core.RejectWait, core.RejectDiscardOldest, core.RejectDisplaceLowest, core.RejectCallerRuns} {
 			t.Run(fmt.Sprint(name, "/", policy), func(t *testing.T) {
 				s := schedulersUnderTest(t)[name]
-				e := freshEngine(t, core.WithWorkers(3), core.WithScheduler(s), core.WithQueueCapacity(8), core.WithReject(policy))
+				capacity := 8
+				if policy == core.RejectWait {
+					// Lanes would fill a small queue with jobs that are held up by
+					// tasks that wait for room: that is the user's ring.
+					capacity = 5000
+				}
+				e := freshEngine(t, core.WithWorkers(3), core.WithScheduler(s), core.WithQueueCapacity(capacity), core.WithReject(policy))
 				stop := sampler(t, e)
 				var wg sync.WaitGroup
 				for p := range 4 {
@@ -360,6 +366,27 @@ func TestScheduler_Waker(t *testing.T) {
 		}
 		wg.Wait()
 		endEngine(t, e)
+	}
+}
+
+// belated has a job become ready just after Pop has looked.
+type belated struct{ waking }
+
+func (b *belated) Pop(worker int) (core.Job, bool) {
+	if !b.open.Load() {
+		b.open.Store(true)
+		b.wake()
+		return core.Job{}, false
+	}
+	return b.line.Pop(worker)
+}
+
+func TestScheduler_WakerWhilePopLooks(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		e := engineFor(t, core.WithWorkers(workers), core.WithScheduler(new(belated)))
+		if n, err := must(t, e, value(1)).Await(soon(t)); n != 1 || err != nil {
+			t.Errorf("%d, %v; %+v", n, err, e.Stats())
+		}
 	}
 }
 
