@@ -117,7 +117,7 @@ func TestCancel_RaceWithStart(t *testing.T) {
 	}
 	t.Logf("never started %d, cancelled while it ran %d, too late %d", never, during, late)
 	if never == 0 || during == 0 || late == 0 {
-		t.Error("an allowed outcome never occurred")
+		unseen(t, "an allowed outcome never occurred")
 	}
 }
 

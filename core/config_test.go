@@ -77,7 +77,7 @@ func TestConfig_AllFaults(t *testing.T) {
 	c := core.Config{Workers: -5, QueueCapacity: -6, IdleTimeout: 7, MinIdle: -8, QueueLimit: -9, RunLimit: -10, Reject: 111,
 		Panics: 12, Interceptors: []core.Interceptor{nil}}
 	err := c.Validate()
-	_, fromNew := core.New(core.WithConfig(c), nil)
+	_, fromNew := core.New(nil, core.WithConfig(c))
 	for _, err := range []error{err, fromNew} {
 		var joined interface{ Unwrap() []error }
 		if !errors.As(err, &joined) || !errors.Is(err, core.ErrConfig) {
@@ -87,7 +87,7 @@ func TestConfig_AllFaults(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if !contains(fromNew.Error(), "option 1 is nil") || strings.Count(err.Error(), "\n") != 8 {
+	if !contains(fromNew.Error(), "option 0 is nil") || strings.Count(err.Error(), "\n") != 8 {
 		t.Errorf("%v", fromNew)
 	}
 	if err := new(core.Config).Validate(); err != nil {

@@ -53,6 +53,31 @@ func (m *mergedContext) link(from context.Context, onReturn func()) {
 	}))
 }
 
+// outlast is called when the other task of d has returned: from now on m ends
+// with what that task was submitted with, and at the deadline of d, whose own
+// clock has stopped. m may end, or have ended, at this moment.
+func (m *mergedContext) outlast(d *derived) {
+	if deadline, ok := d.Deadline(); ok {
+		clock := time.AfterFunc(time.Until(deadline), func() { m.cancel(context.DeadlineExceeded) })
+		context.AfterFunc(m, func() { clock.Stop() })
+	}
+	if d.below == nil {
+		return
+	}
+	from, next := d.below, (*derived)(nil)
+	if below, ok := d.below.(*derived); ok {
+		from, next = below.Context, below
+	}
+	unlink := context.AfterFunc(from, func() {
+		if cause := context.Cause(from); cause != errReturned {
+			m.cancel(cause)
+		} else if next != nil {
+			m.outlast(next)
+		}
+	})
+	context.AfterFunc(m, func() { unlink() })
+}
+
 func (m *mergedContext) end(cause error) {
 	m.cancel(cause)
 	for _, unlink := range m.unlink {
@@ -241,11 +266,7 @@ func (r *record) merged() *mergedContext {
 	case *derived:
 		m.Context, m.cancel = context.WithCancelCause(context.WithoutCancel(parent))
 		m.link(e.ctx, nil)
-		m.link(parent.Context, func() {
-			if parent.below != nil {
-				context.AfterFunc(parent.below, func() { m.cancel(context.Cause(parent.below)) })
-			}
-		})
+		m.link(parent.Context, func() { m.outlast(parent) })
 	default:
 		m.Context, m.cancel = context.WithCancelCause(parent)
 		m.link(e.ctx, nil)

@@ -106,14 +106,17 @@
 //
 // The engine knows who waits by the context: pass the one that Execute was given,
 // or one derived from it, to Submit, Run and Await. With a derived context that
-// can end earlier, or not at all, the first rule does not apply, because the
-// waiter could not leave a task that it runs itself; the second one does. The
-// same holds for [Submit] and [Engine.GoContext] where they wait for room: a task
-// cannot be stopped by the full queue of its own engine.
+// can end earlier the first rule does not apply, because the waiter could not
+// leave a task that it runs itself; the second one does. It holds too for
+// [Submit] and [Engine.GoContext] where they wait for room: a task is not stopped
+// by the full queue of its own engine. (A scheduler that holds jobs back until
+// others have ended can still make a ring with a full queue: tasks that wait for
+// room which only the tasks behind them could make.)
 //
 // A task that waits for a task of another engine hands its slot over and never
 // runs the other's work. Outside of tasks a waiter whose context cannot end may
-// run the awaited task on its own goroutine, if a slot is idle.
+// run the awaited task on its own goroutine, if a slot is idle and the tasks of
+// the engine have proved to be tiny; see [Future.Await].
 //
 // # Policies and limits
 //
@@ -248,8 +251,10 @@
 //   - Goroutines that a task starts and gives its context share its slot. Their
 //     calls use it one at a time, and a wait of theirs hands it over although the
 //     task itself goes on. They are not counted as running.
-//   - A task's context ends with the task and then has lost the submitter's
-//     values. For what outlives the task, use [Detach].
+//   - A task's context ends when the task returns, and then has lost the
+//     submitter's values: for what outlives the task, use [Detach]. Tasks that it
+//     has submitted are not ended by that; they go on under the context that it
+//     was submitted with.
 //   - A task that calls [runtime.LockOSThread] should unlock it. What it has
 //     forgotten is undone when the worker next sleeps, not before the next task.
 //   - A plain function, given to [Engine.Go], has no record: no future, no

@@ -222,6 +222,41 @@ func TestContext_E_CORE_33_WaitInside(t *testing.T) {
 	}
 }
 
+// E-CORE-33: the same while the slot is given away: the context of the awaited
+// task panics when it is to be watched.
+func TestContext_E_CORE_33_WaitInsideAway(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1), quietly())
+	h := hostile{context.WithValue(context.Background(), ctxKey("a"), 1), "Done", new(atomic.Bool)}
+	f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
+		if err := e.Pause(); err != nil { // so that the other stays queued
+			t.Error(err)
+		}
+		other, err := core.Submit(h, e, value(1))
+		if err != nil {
+			return 0, err
+		}
+		h.armed.Store(true)
+		derived, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
+		return other.Await(derived)
+	}))
+	ended := make(chan error, 1)
+	f.OnDone(func(_ int, err error) { ended <- err })
+	if err := receive(t, ended, "end"); !errors.Is(err, core.ErrPanicked) {
+		t.Error(err)
+	}
+	h.armed.Store(false)
+	if err := e.Resume(); err != nil {
+		t.Error(err)
+	}
+	idle(t, e)
+	occupy(t, e, 1)()
+	idle(t, e)
+	if s := e.Stats(); s.Waiting != 0 || s.Running != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // asking is a context whose methods use the engine, so they must not be called
 // under its locks.
 type asking struct {

@@ -292,7 +292,7 @@ func TestRunLimit_E_FUT_13_SameInstant(t *testing.T) {
 	}
 	t.Logf("in time %d, late %d, obeyed %d", intime.Load(), late.Load(), obeyed.Load())
 	if intime.Load() == 0 || late.Load()+obeyed.Load() == 0 {
-		t.Error("an allowed outcome never occurred")
+		unseen(t, "an allowed outcome never occurred")
 	}
 }
 
@@ -336,7 +336,7 @@ func TestQueueLimit_SameInstant(t *testing.T) {
 	}
 	t.Logf("ran %d, expired %d, cancelled %d", ran, expired, cancelled)
 	if ran == 0 || expired == 0 || cancelled == 0 {
-		t.Error("an allowed outcome never occurred")
+		unseen(t, "an allowed outcome never occurred")
 	}
 }
 
