@@ -146,8 +146,11 @@ func TestResize_E_SIZE_04_Flips(t *testing.T) {
 		if err := e.SetQueueCapacity(1 + random.IntN(100)); err != nil {
 			t.Fatal(err)
 		}
-		if s := e.Stats(); s.Goroutines > 64+16 {
-			t.Fatalf("%d goroutines", s.Goroutines)
+		// A goroutine for each slot, and one for each task that waits for a
+		// child that runs in another.
+		if s := e.Stats(); s.Goroutines > 2*64+16 {
+			t.Errorf("%d goroutines", s.Goroutines)
+			break
 		}
 	}
 	close(quit)

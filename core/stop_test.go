@@ -67,6 +67,9 @@ func TestShutdown_E_STOP_03_Concurrent(t *testing.T) {
 			}
 			wg.Go(func() {
 				<-start
+				for range (i * round) % 5 {
+					runtime.Gosched()
+				}
 				err := e.Shutdown(ctx)
 				var report *core.ShutdownError
 				verdict := "nil"
