@@ -1,6 +1,8 @@
 package core
 
 import (
+	"context"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 )
@@ -120,7 +122,14 @@ func (w *worker) session() (more bool) {
 // Goexit what it reports is in vain: session does not return.
 func (w *worker) rescue(more *bool) {
 	if w.job.IsZero() || w.unsettled {
-		return // the session has ended by itself
+		// The session has ended by itself. A panic here is the engine's own: it
+		// costs no worker either, but it is a bug, and the log says so.
+		if v := recover(); v != nil {
+			*more = true
+			w.engine.reportFailure(context.Background(), "worker",
+				&PanicError{Engine: w.engine.name, Task: "worker", Value: v, Stack: debug.Stack()})
+		}
+		return
 	}
 	err := w.engine.caught(w.job, recover())
 	*more = true
