@@ -361,6 +361,7 @@ func (w *worker) startBatch(s *slot) (job Job) {
 		if job = s.take(); w.start(s, job) {
 			return job
 		}
+		job = Job{} // dead; and the shared queue may be empty by now
 	}
 	// A slot that has children of its own takes one: it looks only so that the
 	// outside does not starve.
