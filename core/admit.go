@@ -47,10 +47,22 @@ type intake struct {
 
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
-	watched     atomic.Bool // a submitter watches for room before it waits
 	delayed     map[*record]struct{}
 	held        bool // delayed jobs are handed back, not run again
 }
+
+// lock takes mu. It is held for tens of nanoseconds at a time by whoever submits
+// or takes a batch, so a goroutine that finds it taken looks again, then lets
+// others run, before it goes to sleep: with many submitters sync.Mutex would put
+// each of them to sleep and wake it for every task (BenchmarkGo/64p).
+func (in *intake) lock() {
+	in.mu.Lock()
+}
+
+const (
+	lockYields = 8
+	lockLooks  = 30
+)
 
 // blockedJob is a job whose submitter waits for room.
 type blockedJob struct {
@@ -108,12 +120,12 @@ func (e *Engine) admit(a *admission) error {
 		}
 	}
 	in := &e.in
-	in.mu.Lock()
+	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
 		return e.refuse(reasonClosed, ErrClosed)
 	}
-	if in.first == nil && (in.room > 0 || e.gather()) {
+	if in.first == nil && (in.room > 0 || e.glean()) {
 		err := e.store(a.job)
 		in.mu.Unlock()
 		if err != nil {
@@ -218,9 +230,24 @@ func (e *Engine) gather() bool {
 	return in.room > 0
 }
 
-// collect takes the credits of all slots and returns the room there is. The
-// caller holds in.mu.
-func (e *Engine) collect() int {
+// fewSlots is how many workers an engine may have for its slots' credits to be
+// looked through without being asked to be returned.
+const fewSlots = 64
+
+// glean is gather for a submitter that will look again soon: it leaves the
+// workers in peace, where that is cheap. The caller holds in.mu.
+func (e *Engine) glean() bool {
+	if e.signal.Load()&signalHungry == 0 {
+		if e.lot.width.Load() > fewSlots {
+			return e.gather()
+		}
+		e.collect()
+	}
+	return e.in.room > 0
+}
+
+// collect takes the credits of all slots. The caller holds in.mu.
+func (e *Engine) collect() {
 	in := &e.in
 	e.lot.mu.Lock()
 	slots := e.lot.slots
@@ -235,7 +262,6 @@ func (e *Engine) collect() int {
 	in.room += e.outside.credit
 	e.outside.credit = 0
 	e.outside.mu.Unlock()
-	return in.room
 }
 
 // calmRoom is how much room ends the hungry state, in a queue that is larger.
@@ -338,7 +364,7 @@ func (e *Engine) admitFull(a *admission) error {
 	case RejectDiscardOldest, RejectDisplaceLowest:
 		return e.admitFor(a, policy)
 	}
-	return e.refuse(reasonFull, ErrQueueFull)
+	return e.admitNow(a)
 }
 
 // ask lets the user's function choose the policy.
@@ -426,32 +452,30 @@ const (
 	roomWant  = 32 // how much it would like to find, at first
 )
 
-// watchRoom looks for room for a while before the submitter goes to sleep: small
-// tasks make room faster than a goroutine is put to sleep and woken. At first it
-// lets some room gather, since it will be wanted soon. Only one submitter at a
-// time watches; it reports done = false if there still is no room.
+// watchRoom looks for room for a while before the submitter goes to sleep, and
+// lets others run between two looks: with small tasks they make more room in that
+// time than it takes to put a goroutine to sleep and wake it. At first it lets
+// some room gather, since it will be wanted soon. It never overtakes those who
+// sleep already. It reports done = false if there still is no room.
 func (e *Engine) watchRoom(a *admission) (done bool, err error) {
-	if e.procs.Load() < 2 {
+	if e.procs.Load() < 2 || e.lot.width.Load() > fewSlots {
 		return false, nil
 	}
 	in := &e.in
-	room := e.settings.Load().QueueCapacity // never Unbounded, or it would not be full
-	if !in.watched.CompareAndSwap(false, true) {
-		return false, nil
-	}
-	defer in.watched.Store(false)
 	for look := range roomLooks {
 		runtime.Gosched()
+		if !in.mu.TryLock() {
+			continue
+		}
 		want := 1
 		if look < roomLooks/2 {
-			want = min(roomWant, room/8+1)
+			want = min(roomWant, in.capacity/8+1)
 		}
-		in.mu.Lock()
-		if in.closed || in.first != nil {
+		if in.closed {
 			in.mu.Unlock()
 			return false, nil
 		}
-		if e.collect() >= want {
+		if in.first == nil && e.glean() && in.room >= want {
 			err := e.store(a.job)
 			in.mu.Unlock()
 			if err != nil {
@@ -463,6 +487,27 @@ func (e *Engine) watchRoom(a *admission) (done bool, err error) {
 		in.mu.Unlock()
 	}
 	return false, nil
+}
+
+// admitNow is the last try of a submitter that does not wait.
+func (e *Engine) admitNow(a *admission) error {
+	in := &e.in
+	in.lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	if in.first != nil || !e.gather() {
+		in.mu.Unlock()
+		return e.refuse(reasonFull, ErrQueueFull)
+	}
+	err := e.store(a.job)
+	in.mu.Unlock()
+	if err != nil {
+		return e.refuse(reasonInternal, err)
+	}
+	e.notify()
+	return nil
 }
 
 // admitDiscarded accepts the newcomer and gives it up at once.

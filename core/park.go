@@ -116,6 +116,16 @@ func (l *lot) checkGone() {
 	}
 }
 
+// occupied reports whether somebody holds a slot or runs a task without one, and
+// has not been given up by a forced stop.
+func (l *lot) occupied() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.occupiedLocked()
+}
+
+func (l *lot) occupiedLocked() bool { return !l.lost && (l.busy > 0 || l.foreign > 0) }
+
 // setAvailable publishes how many slots may be woken. The caller holds mu.
 func (l *lot) setAvailable() {
 	l.available.Store(int32(max(l.limit-l.busy, 0)))

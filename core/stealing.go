@@ -94,11 +94,7 @@ func (s *slot) takeNewestChild(job Job) bool {
 // fill moves up to n jobs from the front of q into the empty batch.
 func (s *slot) fill(q *fifo, n int) {
 	s.sequence = q.popped
-	s.first, s.end = 0, 0
-	for range n {
-		s.batch[s.end] = q.pop()
-		s.end++
-	}
+	s.first, s.end = 0, q.popAll(s.batch[:n])
 }
 
 // stealFrom moves half of what victim stores, at most a batch, into s, whose

@@ -549,7 +549,7 @@ func (e *Engine) isIdle(slots []*slot) bool {
 	if t := e.total(slots); t.outstanding() != 0 {
 		return false
 	}
-	return e.lot.lost || e.lot.busy == 0 && e.lot.foreign == 0
+	return !e.lot.occupiedLocked()
 }
 
 // checkIdle tells those who wait for it if the engine is idle. It must be
@@ -562,6 +562,9 @@ func (e *Engine) checkIdle() {
 	s.mu.Lock()
 	before := s.tickets
 	s.mu.Unlock()
+	if e.lot.occupied() {
+		return // whoever leaves the last slot looks again: no need to stop everybody
+	}
 	slots := e.lockAll()
 	idle := e.isIdle(slots)
 	closed := idle && e.in.closed

@@ -158,7 +158,7 @@ func (e *Engine) Go(fn func()) error {
 	if e.made() && fn != nil && e.plain.Load() && e.signal.Load()&(signalSlow|signalDraining) == 0 {
 		// The short way of what admit does.
 		in := &e.in
-		in.mu.Lock()
+		in.lock()
 		if !in.closed && in.first == nil && in.room > 0 {
 			in.queue.push(jobOfFunc(fn))
 			in.room--

@@ -311,7 +311,7 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	if !e.in.visible.Load() {
 		return Job{}
 	}
-	e.in.mu.Lock()
+	e.in.lock()
 	s.mu.Lock()
 	if w.unsettled {
 		w.settle(s)
