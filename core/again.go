@@ -87,7 +87,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	job := jobOf(r)
 
 	w.completed(job)
-	e.in.mu.Lock()
+	e.in.lock()
 	s := w.slot.Load()
 	if s == nil {
 		s = &e.outside
@@ -147,7 +147,7 @@ func (r *record) becomeDelayed() {
 // readmit queues a delayed record again.
 func (r *record) readmit() {
 	e := r.engine
-	e.in.mu.Lock()
+	e.in.lock()
 	if _, waits := e.in.delayed[r]; !waits {
 		e.in.mu.Unlock()
 		return // cancelled or handed back
@@ -197,7 +197,7 @@ func (e *Engine) restore(job Job) error {
 // cancelDelayed cancels a record that waits to be run again.
 func (r *record) cancelDelayed(cause error) bool {
 	e := r.engine
-	e.in.mu.Lock()
+	e.in.lock()
 	if !r.retire(phaseDelayed) {
 		e.in.mu.Unlock()
 		return false

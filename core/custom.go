@@ -122,7 +122,7 @@ func (e *Engine) schedCompleted(job Job) {
 		return
 	}
 	var jobs []Job
-	e.in.mu.Lock()
+	e.in.lock()
 	e.in.schedDropped(e, job)
 	if e.signal.Load()&signalStopping != 0 {
 		// What was held back by this job could not be handed back before.
@@ -168,7 +168,7 @@ func (e *Engine) holder(job Job) (holder Job) {
 	if e.in.optional.claimer == nil {
 		return Job{}
 	}
-	e.in.mu.Lock()
+	e.in.lock()
 	defer e.in.mu.Unlock()
 	ok := false
 	if r := job.record(); r == nil || phase(r.state.Load()) != phaseQueued {

@@ -129,7 +129,7 @@ func (c *Config) workers(procs int) int {
 
 // preallocate starts all goroutines and reserves the queue's memory.
 func (e *Engine) preallocate() {
-	e.in.mu.Lock()
+	e.in.lock()
 	if e.in.scheduler == nil && e.in.capacity > 0 {
 		e.in.queue.reserve(e.in.capacity)
 	}
@@ -280,7 +280,7 @@ func (e *Engine) resized() {
 	if e.in.optional.resizer == nil {
 		return
 	}
-	e.in.mu.Lock()
+	e.in.lock()
 	defer e.in.mu.Unlock()
 	n := int(e.lot.width.Load())
 	if err := shielded(func() { e.in.optional.resizer.Resized(n) }); err != nil {
@@ -297,7 +297,7 @@ func (e *Engine) setCapacity(n int) {
 		}
 		return capacity
 	}
-	in.mu.Lock()
+	in.lock()
 	in.room += units(n)
 	if in.capacity != 0 {
 		in.room -= units(in.capacity)

@@ -22,7 +22,7 @@ func (e *Engine) countRemoved(outcome Outcome, n int) {
 
 // dropQueued accounts for a record that was retired while it was queued.
 func (e *Engine) dropQueued(r *record, outcome Outcome) {
-	e.in.mu.Lock()
+	e.in.lock()
 	e.countRemoved(outcome, 1)
 	e.entryDied(jobOf(r))
 	served := e.giveBack(1)
@@ -35,7 +35,7 @@ func (e *Engine) dropQueued(r *record, outcome Outcome) {
 
 // noteDead accounts for the entry of a job that was claimed in place.
 func (e *Engine) noteDead(job Job) {
-	e.in.mu.Lock()
+	e.in.lock()
 	e.entryDied(job)
 	e.in.mu.Unlock()
 }
@@ -257,7 +257,7 @@ func (e *Engine) unlockSlots(slots []*slot) {
 
 // flush moves what is stored in s to the shared queue.
 func (e *Engine) flush(s *slot) {
-	e.in.mu.Lock()
+	e.in.lock()
 	s.mu.Lock()
 	if s.queued() > 0 {
 		s.flush(&e.in.queue)
@@ -273,7 +273,7 @@ func (e *Engine) surelyFull() bool {
 	if e.signal.Load()&signalHungry == 0 {
 		return false
 	}
-	e.in.mu.Lock()
+	e.in.lock()
 	defer e.in.mu.Unlock()
 	return !e.in.closed && (e.in.first != nil || e.in.room <= 0)
 }
@@ -310,7 +310,7 @@ func (e *Engine) tryCaller(a *admission) (done bool, err error) {
 
 func (e *Engine) runCaller(a *admission, w *worker, s *slot) (done bool, err error) {
 	in := &e.in
-	in.mu.Lock()
+	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
 		return true, e.refuse(reasonClosed, ErrClosed)

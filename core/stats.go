@@ -148,7 +148,7 @@ func (t *tally) outstanding() uint64 { return t.accepted - t.again - t.sum() }
 // lockAll stops the counting everywhere for a moment. The order is that of the
 // whole package: intake, lot, slots by index, outside.
 func (e *Engine) lockAll() []*slot {
-	e.in.mu.Lock()
+	e.in.lock()
 	e.lot.mu.Lock()
 	slots := e.lot.slots
 	for _, s := range slots {

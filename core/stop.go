@@ -246,7 +246,7 @@ func (e *Engine) beginDrain() {
 		return
 	}
 	children := e.settings.Load().AcceptChildren
-	in.mu.Lock()
+	in.lock()
 	// One step: before it the engine accepts, after it it may be found at its end.
 	in.closed, in.held = true, true
 	e.signal.Or(signalDraining | signalIdle)
@@ -274,7 +274,7 @@ func (e *Engine) beginDrain() {
 
 // handBackDelayed resolves a record that waits to be run again as undone.
 func (e *Engine) handBackDelayed(r *record) {
-	e.in.mu.Lock()
+	e.in.lock()
 	if !r.retire(phaseDelayed) {
 		e.in.mu.Unlock()
 		return // cancelled, or queued again just before

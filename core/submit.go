@@ -320,7 +320,7 @@ func (e *Engine) enqueueAll(ctx context.Context, jobs []Job, try bool) (n int, e
 // admitBatch stores as many of jobs as there is room for.
 func (e *Engine) admitBatch(a *admission, jobs []Job) (n int, err error) {
 	in := &e.in
-	in.mu.Lock()
+	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
 		return 0, e.refuse(reasonClosed, ErrClosed)

@@ -166,7 +166,7 @@ func (w *worker) runAwaited(r *record) bool {
 	job := jobOf(r)
 	custom := e.in.scheduler != nil
 	if custom {
-		e.in.mu.Lock()
+		e.in.lock()
 	}
 	s.mu.Lock()
 	started, dead := false, true
