@@ -164,6 +164,27 @@ func (e *Engine) store(job Job) error {
 	return nil
 }
 
+// storeAll is store for n jobs, for which there is room. It returns how many it
+// stored. The caller holds in.mu.
+func (e *Engine) storeAll(n int, job func(int) Job) (stored int, err error) {
+	in := &e.in
+	if in.scheduler != nil {
+		for i := range n {
+			if err := e.store(job(i)); err != nil {
+				return i, err
+			}
+		}
+		return n, nil
+	}
+	for i := range n {
+		in.queue.push(job(i))
+	}
+	in.room -= n
+	in.accepted += uint64(n)
+	in.visible.Store(true)
+	return n, nil
+}
+
 // admitChild stores a child in the slot of the task that submits it. It reports
 // done = false if the child has to go the common way.
 func (e *Engine) admitChild(a *admission) (done bool, err error) {

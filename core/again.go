@@ -146,7 +146,7 @@ func (r *record) becomeDelayed() {
 
 // readmit queues a delayed record again.
 func (r *record) readmit() {
-	e := r.engine
+	e := r.engine()
 	e.in.lock()
 	if _, waits := e.in.delayed[r]; !waits {
 		e.in.mu.Unlock()
@@ -196,7 +196,7 @@ func (e *Engine) restore(job Job) error {
 
 // cancelDelayed cancels a record that waits to be run again.
 func (r *record) cancelDelayed(cause error) bool {
-	e := r.engine
+	e := r.engine()
 	e.in.lock()
 	if !r.retire(phaseDelayed) {
 		e.in.mu.Unlock()
@@ -209,8 +209,9 @@ func (r *record) cancelDelayed(cause error) bool {
 	if served > 0 {
 		e.notify()
 	}
-	r.fail(&CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: cause})
-	e.hookEnded(jobOf(r), OutcomeCanceled, r.err)
+	err := &CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: cause}
+	r.fail(err)
+	e.hookEnded(jobOf(r), OutcomeCanceled, err)
 	e.checkIdle()
 	return true
 }

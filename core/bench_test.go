@@ -95,6 +95,42 @@ func BenchmarkGo(b *testing.B) {
 	}
 }
 
+// BenchmarkGoAll is fire and forget of empty functions, 64 at a time.
+func BenchmarkGoAll(b *testing.B) {
+	const size = 64
+	b.Run("goman", func(b *testing.B) {
+		e := benchEngine(b, 2)
+		var done sync.WaitGroup
+		fns := make([]func(), size)
+		for i := range fns {
+			fns[i] = done.Done
+		}
+		b.ReportAllocs()
+		for n := 0; n < b.N; n += size {
+			done.Add(size)
+			if _, err := e.GoAll(context.Background(), fns); err != nil {
+				b.Fatal(err)
+			}
+		}
+		done.Wait()
+		_ = e.Shutdown(context.Background())
+	})
+	b.Run("chan", func(b *testing.B) {
+		submit, stop := benchRunners[1].start(b, 2)
+		var done sync.WaitGroup
+		fn := done.Done
+		b.ReportAllocs()
+		for n := 0; n < b.N; n += size {
+			done.Add(size)
+			for range size {
+				submit(fn)
+			}
+		}
+		done.Wait()
+		stop()
+	})
+}
+
 // BenchmarkBusy is functions that compute for about 1 and 10 microseconds.
 func BenchmarkBusy(b *testing.B) {
 	for _, work := range []int{1, 10} {

@@ -170,44 +170,54 @@ func (c *contextRef) copy() contextRef {
 	return contextRef{c.kind, data}
 }
 
+// leave is called once for each task that has ended: the last of a batch forgets
+// the context.
+func (o *origin) leave() {
+	if o.parent.kind != nil && (o.batch.Load() == 0 || o.batch.Add(-1) == 0) {
+		o.parent.forget()
+	}
+}
+
 func (c *contextRef) forget() {
 	if c.kind != nil {
 		atomic.StorePointer(&c.data, nil)
 	}
 }
 
-// inherit takes over ctx, with which r is submitted, me being the task that ctx
-// belongs to, or nil.
+// inherit takes over ctx, with which a task is submitted, me being the task that
+// ctx belongs to, or nil. It returns the flags for the state of the task's record.
 //
 // A task submitted with its parent's own context hangs below what the parent was
 // submitted with, and beside it notes the parent: cancelling the parent cancels
 // it, the parent's return does not.
-func (r *record) inherit(ctx context.Context, me *record) {
+func (o *origin) inherit(ctx context.Context, me *record) (flags uint64) {
 	if me == nil {
-		r.parent.set(ctx)
-		return
+		o.parent.set(ctx)
+		return 0
 	}
 	if _, own := ctx.(*taskContext); !own {
-		r.parent.set(&derived{ctx, me.parent.get()})
-		return
+		o.parent.set(&derived{ctx, me.origin.parent.get()})
+		return 0
 	}
-	r.parent = me.parent.copy()
-	r.up.Store(me)
-	if me.engine != r.engine || me.state.Load()&flagCrossing != 0 {
-		r.state.Or(flagCrossing)
+	o.parent = me.origin.parent.copy()
+	o.up.Store(me)
+	if me.engine() != o.kind.engine || me.state.Load()&flagCrossing != 0 {
+		return flagCrossing
 	}
+	return 0
 }
 
 // climb forgets the tasks above that have returned and were not cancelled, so
 // that a chain of tasks that submit each other does not grow.
 func (r *record) climb() {
-	first := r.up.Load()
+	o := r.origin
+	first := o.up.Load()
 	up := first
 	for up != nil && ended(up.state.Load()) && up.canceled() == nil {
-		up = up.up.Load()
+		up = up.origin.up.Load()
 	}
 	if up != first {
-		r.up.Store(up)
+		o.up.Store(up)
 	}
 }
 
@@ -224,18 +234,21 @@ func (r *record) canceled() error {
 // inherited returns the error and the cause if something above r has ended its
 // context.
 func (r *record) inherited() (err, cause error) {
-	e := r.engine
-	if up := r.up.Load(); up != nil && (e.cancels.Load() != 0 || r.state.Load()&flagCrossing != 0) {
-		for ; up != nil; up = up.up.Load() {
+	e := r.engine()
+	if up := r.origin.up.Load(); up != nil && (e.cancels.Load() != 0 || r.state.Load()&flagCrossing != 0) {
+		for ; up != nil; up = up.origin.up.Load() {
 			if cause := up.canceled(); cause != nil {
 				return context.Canceled, cause
 			}
 		}
 	}
-	if parent := r.parent.get(); parent != nil {
+	if parent := r.origin.parent.get(); parent != nil {
 		if err, cause := whyEnded(parent); err != nil {
 			return err, cause
 		}
+	}
+	if e.endless && e.signal.Load()&signalStopping == 0 {
+		return nil, nil // the usual case
 	}
 	if err := e.ctx.Err(); err != nil {
 		return err, context.Cause(e.ctx)
@@ -259,8 +272,8 @@ func (r *record) merged() *mergedContext {
 	if m := x.inner.Load(); m != nil {
 		return m
 	}
-	e, m := r.engine, new(mergedContext)
-	switch parent := r.parent.get().(type) {
+	e, m := r.engine(), new(mergedContext)
+	switch parent := r.origin.parent.get().(type) {
 	case nil:
 		m.Context, m.cancel = context.WithCancelCause(e.ctx)
 	case *derived:
@@ -271,7 +284,7 @@ func (r *record) merged() *mergedContext {
 		m.Context, m.cancel = context.WithCancelCause(parent)
 		m.link(e.ctx, nil)
 	}
-	if up := r.up.Load(); up != nil && !ended(up.state.Load()) {
+	if up := r.origin.up.Load(); up != nil && !ended(up.state.Load()) {
 		m.link(up.merged(), nil)
 	}
 	if _, cause := r.inherited(); cause != nil {
@@ -308,7 +321,7 @@ func (r *record) endContext() {
 			m.end(errReturned)
 		}
 	}
-	r.parent.forget()
+	r.origin.leave()
 	r.climb()
 }
 
@@ -326,7 +339,7 @@ func (r *record) cancelContext(cause error) bool {
 	x.mu.Unlock()
 	if first {
 		// Tasks below look for a cause only once they see the count.
-		r.engine.cancels.Add(1)
+		r.engine().cancels.Add(1)
 		// It may have been replaced meanwhile, for another run (again.go). From
 		// here on it will not, since there is a cause.
 		r.merged().cancel(cause)
@@ -340,10 +353,10 @@ func (c *taskContext) Deadline() (time.Time, bool) {
 	r := (*record)(c)
 	var deadline time.Time
 	var ok bool
-	if parent := r.parent.get(); parent != nil {
+	if parent := r.origin.parent.get(); parent != nil {
 		deadline, ok = parent.Deadline()
 	} else {
-		deadline, ok = r.engine.ctx.Deadline()
+		deadline, ok = r.engine().ctx.Deadline()
 	}
 	if x := r.extra.Load(); x != nil {
 		if limit := x.runEnd.Load(); limit != nil && (!ok || limit.Before(deadline)) {
@@ -379,7 +392,7 @@ func (c *taskContext) Value(key any) any {
 		return c
 	}
 	r := (*record)(c)
-	if r.engine.ctx.Err() != nil && phase(r.state.Load()) == phaseRunning {
+	if r.engine().ctx.Err() != nil && phase(r.state.Load()) == phaseRunning {
 		r.merged() // so that context.Cause finds the engine's cause
 	}
 	if x := r.extra.Load(); x != nil {
@@ -389,18 +402,18 @@ func (c *taskContext) Value(key any) any {
 			if v := m.Value(key); v != nil {
 				return v
 			}
-			return r.engine.ctx.Value(key)
+			return r.engine().ctx.Value(key)
 		}
 	}
 	if phase(r.state.Load()) >= phaseResolving {
-		return r.engine.after.Value(key) // which knows the cause of what Err says
+		return r.engine().after.Value(key) // which knows the cause of what Err says
 	}
-	if parent := r.parent.get(); parent != nil {
+	if parent := r.origin.parent.get(); parent != nil {
 		if v := parent.Value(key); v != nil {
 			return v
 		}
 	}
-	return r.engine.ctx.Value(key)
+	return r.engine().ctx.Value(key)
 }
 
 // Detach returns a context with the values of ctx that does not end, for work
@@ -413,8 +426,8 @@ func Detach(ctx context.Context) context.Context {
 	if r == nil {
 		return context.WithoutCancel(ctx)
 	}
-	d := detached{Context: context.WithoutCancel(ctx), below: r.engine.ctx}
-	if parent := r.parent.get(); parent != nil {
+	d := detached{Context: context.WithoutCancel(ctx), below: r.engine().ctx}
+	if parent := r.origin.parent.get(); parent != nil {
 		d.below = parent
 	}
 	return d

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Engine runs tasks on a bounded number of workers. Make one with New; the zero
@@ -24,6 +25,7 @@ type Engine struct {
 	onPanic func(*PanicError)
 	ctx     context.Context // the parent of all tasks' contexts
 	cancel  context.CancelCauseFunc
+	endless bool            // nothing but the engine ends ctx, once it is stopping
 	after   context.Context // what is left of a task's context once the task has returned
 
 	// Read by the hot path, changed by rare events.
@@ -36,6 +38,7 @@ type Engine struct {
 	exits    atomic.Uint32 // how many tasks called Goexit
 	settings atomic.Pointer[settings]
 	chain    atomic.Pointer[chain]
+	kinds    [kindPlaces]atomic.Pointer[kind]
 	hooks    atomic.Pointer[hookSet]
 
 	in      intake
@@ -45,6 +48,8 @@ type Engine struct {
 
 	waitGraph sync.Mutex // see wait.go
 	config    sync.Mutex // serialises changes of settings, chain and hooks
+	kindLock  sync.Mutex
+	allKinds  map[unsafe.Pointer]*kind // guarded by kindLock
 	stop      stopping
 
 	cancels  atomic.Uint64 // how often a running task was cancelled
@@ -80,6 +85,7 @@ func New(options ...Option) (*Engine, error) {
 	c = c.complete()
 	e := &Engine{name: c.Name, logger: c.Logger, onPanic: c.OnPanic}
 	e.ctx, e.cancel = context.WithCancelCause(c.BaseContext)
+	e.endless = c.BaseContext.Done() == nil
 	var end context.CancelCauseFunc
 	e.after, end = context.WithCancelCause(c.BaseContext)
 	end(errReturned)
@@ -92,6 +98,7 @@ func New(options ...Option) (*Engine, error) {
 	e.stop.init()
 	e.lot.onGone = e.stop.gone
 	e.in.delayed = make(map[*record]struct{})
+	e.allKinds = make(map[unsafe.Pointer]*kind)
 	e.setCapacity(c.QueueCapacity)
 	e.setLimit(c.workers(int(e.procs.Load())))
 	if c.Scheduler != nil {

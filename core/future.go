@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -14,39 +15,84 @@ import (
 // goroutines; a Future is never reused. Once resolved it keeps nothing alive
 // but the value and the error.
 //
-// It takes one allocation of 80 bytes and the size of T, rounded up; see
+// It takes one allocation of the size of T and 32 bytes, or 72 if it was submitted
+// with another context than context.Background; the allocator rounds up. See
 // BenchmarkSubmit.
 type Future[T any] struct {
 	record
-	work  Task[T] // nil once the task has ended
-	value T       // valid in phase done
+	value T // valid in phase done
 }
 
-func newFuture[T any](e *Engine, task Task[T]) *Future[T] {
-	f := &Future[T]{work: task}
-	f.engine = e
-	f.setBody(f)
+// newFuture makes the future of a task that is submitted with ctx. Its origin, if
+// it needs one of its own, is part of the same allocation.
+func newFuture[T any](ctx context.Context, k *kind, task Task[T]) (f *Future[T]) {
+	if ctx == context.Background() || ctx == context.TODO() {
+		f = &Future[T]{record: record{origin: &k.origin}}
+	} else {
+		own := &struct {
+			Future[T]
+			origin origin
+		}{}
+		own.origin.kind = k
+		f = &own.Future
+		f.origin = &own.origin
+	}
+	f.work = (*words)(unsafe.Pointer(&task)).data
 	return f
 }
 
+// kindOf returns what e knows of tasks of the type of task.
+func kindOf[T any](e *Engine, task Task[T]) *kind {
+	word := (*words)(unsafe.Pointer(&task)).kind
+	place := &e.kinds[uintptr(word)/32%kindPlaces]
+	if k := place.Load(); k != nil && k.task == word {
+		return k
+	}
+	return e.findKind(place, word, func() *kind { return newKind(e, task) })
+}
+
+func newKind[T any](e *Engine, task Task[T]) *kind {
+	k := &kind{engine: e, brings: brings(task)}
+	k.origin.kind = k
+	var b body = (*Future[T])(nil)
+	k.body = (*words)(unsafe.Pointer(&b)).kind
+	k.task = (*words)(unsafe.Pointer(&task)).kind
+	k.name = reflect.TypeOf(task).String()
+	if _, plain := any(task).(funcTask); plain {
+		k.name = "func()" // as without a record
+	}
+	return k
+}
+
+// kindPlaces is how many kinds are found without a lock.
+const kindPlaces = 64
+
+// findKind looks for a kind among all, or makes it. An engine knows as many as the
+// program has types of tasks.
+func (e *Engine) findKind(place *atomic.Pointer[kind], word unsafe.Pointer, make func() *kind) *kind {
+	e.kindLock.Lock()
+	defer e.kindLock.Unlock()
+	k := e.allKinds[word]
+	if k == nil {
+		k = make()
+		e.allKinds[word] = k
+	}
+	place.Store(k)
+	return k
+}
+
 func (f *Future[T]) execute(ctx context.Context) (err error) {
-	f.value, err = f.work.Execute(ctx)
+	f.value, err = f.typed().Execute(ctx)
 	return err
 }
 
-func (f *Future[T]) task() any { return f.work }
-
-// release forgets the task but not its type, which taskType may be reading.
-func (f *Future[T]) release() { (*words)(unsafe.Pointer(&f.work)).data = nil }
-
-func (f *Future[T]) taskType() string {
-	w := words{kind: (*words)(unsafe.Pointer(&f.work)).kind}
-	kind := reflect.TypeOf(*(*Task[T])(unsafe.Pointer(&w)))
-	if kind == reflect.TypeFor[funcTask]() {
-		return "func()" // as without a record
-	}
-	return kind.String()
+// typed returns the task of a future that is not resolved.
+func (f *Future[T]) typed() Task[T] {
+	w := words{f.origin.kind.task, f.work}
+	return *(*Task[T])(unsafe.Pointer(&w))
 }
+
+func (f *Future[T]) task() any { return f.typed() }
 
 // result returns the value and the error of a resolved future.
 func (f *Future[T]) result() (T, error) {
@@ -54,7 +100,7 @@ func (f *Future[T]) result() (T, error) {
 		var zero T
 		return zero, f.abandoned()
 	}
-	return f.value, f.err
+	return f.value, f.record.result()
 }
 
 // Await waits until the task has ended and returns its value and its error. It
@@ -143,9 +189,8 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 }
 
 // finish publishes the result of a record in phase resolving: the one step
-// after which everybody sees it. value and r.err must have been written.
+// after which everybody sees it. The value and setResult's must have been written.
 func (r *record) finish() {
-	r.body().release()
 	for {
 		old := r.state.Load()
 		if r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
@@ -157,9 +202,28 @@ func (r *record) finish() {
 	}
 }
 
+// succeed resolves a running record whose task returned no error, if nobody has
+// asked anything about it meanwhile: in one step, from running to done. It counts
+// later, see worker.settle and Engine.total.
+func (r *record) succeed() bool {
+	old := r.state.Load()
+	if phase(old) != phaseRunning || old&(flagObserved|flagBusy) != 0 || r.extra.Load() != nil {
+		return false
+	}
+	r.setResult(nil)
+	if !r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
+		return false
+	}
+	// An extra made since then is the business of whoever made it: they look at
+	// the state afterwards.
+	r.origin.leave()
+	r.climb()
+	return true
+}
+
 // fail resolves a record in phase resolving that was not run.
 func (r *record) fail(err error) {
-	r.err = err
+	r.setResult(err)
 	r.stopTimer()
 	r.endContext()
 	r.finish()
@@ -236,7 +300,7 @@ func (r *record) startCallbacks(x *extra) {
 		return
 	}
 	x.calling = true
-	r.engine.lot.enter()
+	r.engine().lot.enter()
 	go r.runCallbacks(x)
 }
 
@@ -244,7 +308,7 @@ func (r *record) runCallbacks(x *extra) {
 	finished := false
 	defer func() {
 		if finished {
-			r.engine.lot.leave()
+			r.engine().lot.leave()
 			return
 		}
 		go r.runCallbacks(x) // a callback called Goexit: go on without it
@@ -261,7 +325,7 @@ func (r *record) runCallbacks(x *extra) {
 		x.callbacks[0] = nil
 		x.callbacks = x.callbacks[1:]
 		x.mu.Unlock()
-		r.engine.guard("OnDone callback", fn)
+		r.engine().guard("OnDone callback", fn)
 	}
 }
 
@@ -273,11 +337,11 @@ func (r *record) watchParent(own context.Context) {
 	if phase(r.state.Load()) != phaseQueued {
 		return
 	}
-	up := r.up.Load()
+	up := r.origin.up.Load()
 	if c, inside := own.(*taskContext); inside && up != nil && (*record)(c) == up {
 		return
 	}
-	parent := r.parent.get()
+	parent := r.origin.parent.get()
 	if up == nil && (parent == nil || sameWords(parent, own) || parent.Done() == nil) {
 		return
 	}
@@ -362,8 +426,9 @@ func (r *record) cancelQueued(cause error) bool {
 	if !r.retire(phaseQueued) {
 		return false
 	}
-	r.engine.dropQueued(r, OutcomeCanceled)
-	r.fail(&CancelError{Engine: r.engine.name, Task: r.name(), Cause: cause})
-	r.engine.hookEnded(jobOf(r), OutcomeCanceled, r.err)
+	r.engine().dropQueued(r, OutcomeCanceled)
+	err := &CancelError{Engine: r.engine().name, Task: r.name(), Cause: cause}
+	r.fail(err)
+	r.engine().hookEnded(jobOf(r), OutcomeCanceled, err)
 	return true
 }

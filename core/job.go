@@ -31,6 +31,9 @@ func (j Job) record() *record {
 	return (*record)(unsafe.Add(j.p, -1))
 }
 
+// isFunction reports whether j is a plain function.
+func (j Job) isFunction() bool { return j.p != nil && uintptr(j.p)&1 == 0 }
+
 func (j Job) call() {
 	p := j.p
 	(*(*func())(unsafe.Pointer(&p)))()
@@ -100,7 +103,7 @@ func (j Job) Name() string {
 // does. It reports false for plain functions and ended tasks.
 func (j Job) Deadline() (time.Time, bool) {
 	if r := j.record(); r != nil {
-		if parent := r.parent.get(); parent != nil {
+		if parent := r.origin.parent.get(); parent != nil {
 			return parent.Deadline()
 		}
 	}

@@ -89,7 +89,8 @@ const (
 	watchMin   = 1 << 2
 	watchMax   = 1 << 10
 	watchStart = 1 << 7
-	watchLooks = 64 // looks at the flags in one round
+	watchLooks = 64   // looks at the flags in one round
+	watchPause = 2000 // turns of a loop between two looks, if tasks are run by who awaits them: about a microsecond
 )
 
 // enter and leave count the engine's goroutines.
@@ -307,13 +308,22 @@ func (w *worker) watchFlags() bool {
 	if e.procs.Load() < 2 {
 		return false
 	}
+	looks := watchLooks
+	if e.selfServed() {
+		looks = 1
+	}
 	for round := range l.watch {
-		for range watchLooks {
+		for range looks {
 			if e.visible() {
 				if round > l.watch/8 {
 					l.watch = min(l.watch*2, watchMax)
 				}
 				return true
+			}
+		}
+		if looks == 1 {
+			for i := range watchPause {
+				_ = i
 			}
 		}
 		if e.signal.Load()&(signalLeave|signalIdle) != 0 {

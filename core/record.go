@@ -19,6 +19,7 @@ import (
 //	delayed    -> queued     the delay is over (again.go)
 //	delayed    -> resolving  cancel, shutdown
 //	running    -> resolving  the goroutine that ran it, after Execute
+//	running    -> done       the same, if it ended well and nobody asks
 //	running    -> abandoned  shutdown, which counts it at the same moment
 //	resolving  -> done       whoever made it resolving; value and error are
 //	                         written before
@@ -30,20 +31,42 @@ import (
 // were a store and no compare-and-swap, a worker and a waiter could both run it.
 type record struct {
 	state  atomic.Uint64
-	engine *Engine
-	kind   unsafe.Pointer         // of the interface body: see record.body
-	up     atomic.Pointer[record] // the task in which this one was submitted, while that matters
-	parent contextRef             // the context given to Submit, until the task has ended
+	origin *origin // immutable: what it shares with others
 	extra  atomic.Pointer[extra]
-	err    error // valid in phase done
+	// work is the data word of the task, until the record is resolved; then it is
+	// nil, or points to the failure that ended it. It belongs to whoever may take
+	// the next step, and to everybody once the record is done.
+	work unsafe.Pointer
 }
+
+// origin is what a task was submitted with, apart from itself. The tasks of one
+// SubmitAll share one; the tasks that were submitted with context.Background
+// share that of their kind.
+type origin struct {
+	kind   *kind
+	up     atomic.Pointer[record] // the task in which it was submitted, while that matters
+	parent contextRef             // the context given to Submit, until the task has ended
+	batch  atomic.Int32           // how many tasks of a batch have not ended; 0 for a single task
+}
+
+// kind is what the tasks of one type have in common in one engine.
+type kind struct {
+	origin // of those that were submitted with context.Background
+	engine *Engine
+	body   unsafe.Pointer // type word of the Future as a body
+	task   unsafe.Pointer // type word of the task as a Task[T]
+	name   string         // the name of the task's type
+	brings bool           // it has methods that tell attributes
+}
+
+// failure is the error of a record that is resolved. To keep it behind a pointer
+// costs an allocation where a task fails, and saves two words where it does not.
+type failure struct{ err error }
 
 // body is what the engine needs of a Future without knowing its type.
 type body interface {
 	execute(ctx context.Context) error // runs the task, keeps its value
-	task() any                         // the task, until released
-	release()                          // forgets the task
-	taskType() string                  // the type of the task, also afterwards
+	task() any                         // the task, until the record is resolved
 
 	// resubmit returns a function that submits the task elsewhere.
 	resubmit() func(context.Context, *Engine, Attributes) error
@@ -51,13 +74,30 @@ type body interface {
 
 // body returns the typed half of the record: the Future that embeds it. The
 // record is the Future's first field, so the interface's data word is the record
-// itself, and only its type word is kept: that saves a word in each Future.
+// itself, and its type word is the same for all of a kind.
 func (r *record) body() body {
-	w := words{r.kind, unsafe.Pointer(r)}
+	w := words{r.origin.kind.body, unsafe.Pointer(r)}
 	return *(*body)(unsafe.Pointer(&w))
 }
 
-func (r *record) setBody(b body) { r.kind = (*words)(unsafe.Pointer(&b)).kind }
+func (r *record) engine() *Engine { return r.origin.kind.engine }
+
+// setResult keeps err for a record that is about to be done, and forgets the task.
+func (r *record) setResult(err error) {
+	if err == nil {
+		r.work = nil
+		return
+	}
+	r.work = unsafe.Pointer(&failure{err})
+}
+
+// result returns the error of a record that is done.
+func (r *record) result() error {
+	if r.work == nil {
+		return nil
+	}
+	return (*failure)(r.work).err
+}
 
 const (
 	phaseQueued uint64 = iota // the zero value: a record is born queued
@@ -201,7 +241,7 @@ func (r *record) name() string {
 	if a := r.attributes(); a != nil && a.Name != "" {
 		return a.Name
 	}
-	return r.body().taskType()
+	return r.origin.kind.name
 }
 
 // reject returns the policy for this task.

@@ -165,12 +165,26 @@ func (e *Engine) caught(job Job, v any) error {
 // run runs the job that was started for the worker's loop.
 func (w *worker) run(job Job) {
 	e := w.engine
-	if job.record() == nil && e.signal.Load()&signalSlow == 0 {
+	r := job.record()
+	switch {
+	case e.signal.Load()&signalSlow != 0 || r != nil && !r.isPlain():
+		w.conclude(job, w.execute(job))
+	case r == nil:
 		job.call()
 		w.unsettled = true
-		return
+	default:
+		if err := r.body().execute((*taskContext)(r)); err != nil || !r.succeed() {
+			w.conclude(job, err)
+			return
+		}
+		w.unsettled = true
 	}
-	w.conclude(job, w.execute(job))
+}
+
+// isPlain reports whether nothing needs to be done before r starts: it has neither
+// limits nor attributes, nobody waits for it, and its context has not ended.
+func (r *record) isPlain() bool {
+	return r.extra.Load() == nil && r.engine().plain.Load() && r.interrupted() == nil
 }
 
 // runNested runs a job that was started on a goroutine that waits for it, with
@@ -230,7 +244,7 @@ func (w *worker) execute(job Job) error {
 // prepare does what comes between claim and start: the last look at the context
 // and the queue limit, and the start of the run limit.
 func (w *worker) prepare(r *record) error {
-	if r.up.Load() != nil {
+	if r.origin.up.Load() != nil {
 		r.climb()
 	}
 	if cause := r.interrupted(); cause != nil {
@@ -264,7 +278,7 @@ func (r *record) overrun(x *extra, attempt int32) {
 	x.mu.Unlock()
 	if over {
 		// The submitter's context is asked, on a goroutine where nobody recovers.
-		r.engine.guard("context given to Submit", func() { r.cancelContext(ErrTaskTimeout) })
+		r.engine().guard("context given to Submit", func() { r.cancelContext(ErrTaskTimeout) })
 	}
 }
 
@@ -273,10 +287,11 @@ func (r *record) expire(limit time.Duration) {
 	if !r.retire(phaseQueued) {
 		return
 	}
-	e := r.engine
+	e := r.engine()
 	e.dropQueued(r, OutcomeTimedOut)
-	r.fail(&TimeoutError{Engine: e.name, Task: r.name(), Limit: limit})
-	e.hookEnded(jobOf(r), OutcomeTimedOut, r.err)
+	err := &TimeoutError{Engine: e.name, Task: r.name(), Limit: limit}
+	r.fail(err)
+	e.hookEnded(jobOf(r), OutcomeTimedOut, err)
 }
 
 // conclude ends a job that was started: it counts, resolves and reports it.
@@ -311,7 +326,7 @@ func (w *worker) conclude(job Job, err error) {
 	busy, ok := r.leave(0)
 	if !ok {
 		w.count(job, OutcomeAbandoned)
-		r.body().release()
+		r.setResult(nil)
 		r.endContext()
 		r.settleCalls(busy)
 		return
@@ -320,7 +335,7 @@ func (w *worker) conclude(job Job, err error) {
 	if outcome == OutcomeUndone {
 		err = e.handBackStarted(job)
 	}
-	r.err = err
+	r.setResult(err)
 	w.count(job, outcome)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
@@ -376,7 +391,7 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 	if err == nil && !expired {
 		return OutcomeSucceeded, nil
 	}
-	e := r.engine
+	e := r.engine()
 	if f.again != nil {
 		err = f.again.Cause // a wish that is not granted must not reach another task
 	}

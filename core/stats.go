@@ -167,12 +167,19 @@ func (e *Engine) unlockAll(slots []*slot) {
 	e.in.mu.Unlock()
 }
 
-// total adds up all tallies. The caller holds all locks.
+// total adds up all tallies. A task that ended well is resolved before its worker
+// counts it: who has seen its result must see it counted, so it is counted here.
+// The caller holds all locks.
 func (e *Engine) total(slots []*slot) (t tally) {
 	t.accepted = e.in.accepted
 	t.add(&e.outside.tally)
 	for _, s := range slots {
 		t.add(&s.tally)
+	}
+	for _, w := range e.lot.workers {
+		if r := w.job.record(); r != nil && !w.forsaken && phase(r.state.Load()) == phaseDone {
+			t.ended[OutcomeSucceeded]++
+		}
 	}
 	return t
 }

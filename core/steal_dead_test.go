@@ -23,7 +23,8 @@ func TestStartBatchReturnsNoDeadJob(t *testing.T) {
 	w.slot.Store(s)
 	defer e.unborrow(w)
 
-	f := newFuture(e, Func(func(context.Context) (int, error) { return 0, nil }))
+	task := Func(func(context.Context) (int, error) { return 0, nil })
+	f := newFuture(context.Background(), kindOf(e, task), task)
 	s.batch[0], s.first, s.end = jobOf(&f.record), 0, 1
 	f.retire(phaseQueued) // cancelled, and not yet swept
 	defer f.fail(ErrUndone)

@@ -104,7 +104,7 @@ func (e *Engine) undone(job Job) Undone {
 }
 
 func (f *Future[T]) resubmit() func(context.Context, *Engine, Attributes) error {
-	task := f.work
+	task := f.typed()
 	return func(ctx context.Context, to *Engine, attrs Attributes) error {
 		_, err := submit(ctx, to, &attrs, task, false)
 		return err
@@ -206,7 +206,7 @@ func (e *Engine) checkStop(ctx context.Context) error {
 // inside reports whether ctx belongs to a running task of e.
 func (e *Engine) inside(ctx context.Context) bool {
 	r := taskOf(ctx)
-	return r != nil && r.engine == e && phase(r.state.Load()) == phaseRunning
+	return r != nil && r.engine() == e && phase(r.state.Load()) == phaseRunning
 }
 
 func (e *Engine) insideError(call string) error {

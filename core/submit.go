@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"slices"
+	"unsafe"
 )
 
 // Submit hands task to engine and returns the future of its result. If the
@@ -54,7 +56,7 @@ func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[
 	if try && e.surelyFull() {
 		return nil, e.refuse(reasonFull, ErrQueueFull)
 	}
-	f := newFuture(e, task)
+	f := newFuture(ctx, kindOf(e, task), task)
 	if err := f.setAttributes(attrs, task); err != nil {
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[
 // setAttributes keeps what the caller gave, completed by what the task brings.
 func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
 	if given == nil {
-		if _, plain := task.(TaskFunc[T]); plain || !brings(task) {
+		if !f.origin.kind.brings {
 			return nil
 		}
 		given = new(Attributes)
@@ -75,7 +77,7 @@ func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
 	kept := *given
 	kept.complete(task)
 	if err := kept.validate(); err != nil {
-		return f.engine.refuse(reasonInvalid, err)
+		return f.engine().refuse(reasonInvalid, err)
 	}
 	f.extra.Store(&extra{attrs: &kept})
 	return nil
@@ -97,8 +99,9 @@ func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
 }
 
 // SubmitAll submits tasks as one batch: with one reservation of capacity and
-// one wake-up, and one allocation for all futures, which therefore keep each
-// other's values alive. It returns the futures of the tasks that were accepted,
+// one wake-up, and one allocation for about a hundred futures, which therefore
+// keep each other's values alive, and the context until the last of the batch
+// has ended. It returns the futures of the tasks that were accepted,
 // in the order of tasks, always a prefix; if that is not all of them, the error
 // says what stopped it, and the others will never run. Under RejectWait it
 // waits for room as often as it needs to. Under every other policy the tasks
@@ -130,20 +133,63 @@ func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool)
 	if len(tasks) == 0 {
 		return nil, nil
 	}
+	a := admission{ctx: ctx}
+	a.find(e)
 	futures := make([]*Future[T], len(tasks))
-	slab := make([]Future[T], len(tasks))
-	jobs := make([]Job, len(tasks))
+	var slab []Future[T]
+	var o *origin
+	var flags uint64
+	attributed := false // some task may bring attributes
 	for i, task := range tasks {
-		f := &slab[i]
-		f.engine, f.work = e, task
-		f.setBody(f)
-		if err := f.setAttributes(nil, task); err != nil {
-			return nil, err
+		if len(slab) == 0 {
+			slab = make([]Future[T], min(slabFutures[T](), len(tasks)-i))
 		}
-		futures[i], jobs[i] = f, jobOf(&f.record)
+		f := &slab[0]
+		slab = slab[1:]
+		if w := (*words)(unsafe.Pointer(&task)); o == nil || o.kind.task != w.kind {
+			// A new origin begins with the first task, and where the type changes.
+			o, flags = e.batchOrigin(&a, kindOf(e, task))
+		}
+		f.origin = o
+		f.work = (*words)(unsafe.Pointer(&task)).data
+		if flags != 0 {
+			f.state.Store(flags)
+		}
+		if o.kind.brings {
+			attributed = true
+			if err := f.setAttributes(nil, task); err != nil {
+				return nil, err
+			}
+		}
+		if o.parent.kind != nil {
+			o.batch.Add(1)
+		}
+		futures[i] = f
 	}
-	n, err := e.enqueueAll(ctx, jobs, try)
+	// A pointer to a Future is one to the record with which it begins.
+	n, err := e.enqueueAll(&a, *(*[]*record)(unsafe.Pointer(&futures)), attributed, try)
+	for _, f := range futures[n:] {
+		f.origin.leave()
+	}
+	clear(futures[n:])
 	return futures[:n:n], err
+}
+
+// slabFutures is how many futures of a batch share an allocation: as many as fill
+// the 4 KiB for which the allocator has a size class, less its own header. Larger
+// slabs are not faster, and keep more values alive with each other.
+func slabFutures[T any]() int {
+	var f Future[T]
+	return max(int((4096-8)/unsafe.Sizeof(f)), 1)
+}
+
+// batchOrigin returns the origin for tasks of one type in a batch.
+func (e *Engine) batchOrigin(a *admission, k *kind) (o *origin, flags uint64) {
+	if a.ctx == context.Background() || a.ctx == context.TODO() {
+		return &k.origin, 0
+	}
+	o = &origin{kind: k}
+	return o, o.inherit(a.ctx, a.submitter)
 }
 
 // Go runs fn, fire and forget: nobody is told its result, so a panic is
@@ -190,6 +236,46 @@ func (e *Engine) GoContext(ctx context.Context, fn func()) error {
 	return e.goPlain(&a, fn)
 }
 
+// GoAll is GoContext for many functions: it takes them as one batch, with one
+// reservation of room and one wake-up, and waits as often as it needs to when the
+// queue is full. It returns how many were accepted, always the first ones; if that
+// is not all of them, the error says why, and the others will never run. A nil
+// function among them refuses all. It allocates nothing under the conditions of
+// Go; see BenchmarkGoAll.
+func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
+	if e.made() {
+		if i := slices.IndexFunc(fns, func(fn func()) bool { return fn == nil }); i >= 0 {
+			return 0, e.refuse(reasonInvalid, invalidf("function %d of %d is nil", i, len(fns)))
+		}
+	}
+	if err := e.check(ctx, false); err != nil {
+		return 0, err
+	}
+	a := admission{ctx: ctx}
+	a.find(e)
+	for n < len(fns) {
+		if e.plain.Load() {
+			from := n
+			taken, err := e.admitBatch(&a, len(fns)-n, func(i int) Job { return jobOfFunc(fns[from+i]) })
+			if e.hooks.Load() != nil {
+				for _, fn := range fns[n : n+taken] {
+					e.hookAccepted(jobOfFunc(fn))
+				}
+			}
+			n += taken
+			if err != nil || n == len(fns) {
+				return n, err
+			}
+		}
+		one := a // no room for the next: it goes the way of a single function
+		if err := e.goPlain(&one, fns[n]); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // TryGo is Go that never waits: if the queue is full it fails with ErrQueueFull,
 // whatever the policy.
 func (e *Engine) TryGo(fn func()) error {
@@ -214,7 +300,8 @@ func (e *Engine) goPlain(a *admission, fn func()) error {
 // goRecord runs fn as a task whose result nobody asks for, so that the engine's
 // default limits count for it.
 func (e *Engine) goRecord(a *admission, fn func()) error {
-	f := newFuture[struct{}](e, funcTask(fn))
+	task := Task[struct{}](funcTask(fn))
+	f := newFuture(context.Background(), kindOf(e, task), task)
 	a.job = jobOf(&f.record)
 	if err := e.admit(a); err != nil {
 		return err
@@ -259,7 +346,7 @@ func (a *admission) find(e *Engine) {
 		return
 	}
 	a.submitter = r
-	if state := r.state.Load(); r.engine == e && phase(state) == phaseRunning {
+	if state := r.state.Load(); r.engine() == e && phase(state) == phaseRunning {
 		a.task, a.worker = r, e.worker(runner(state))
 	}
 }
@@ -271,7 +358,11 @@ func (e *Engine) enqueue(ctx context.Context, r *record, try bool) error {
 		a.policy = RejectFail
 	}
 	a.find(e)
-	r.inherit(ctx, a.submitter)
+	if r.origin != &r.origin.kind.origin {
+		if flags := r.origin.inherit(ctx, a.submitter); flags != 0 {
+			r.state.Or(flags)
+		}
+	}
 	if err := e.admit(&a); err != nil {
 		return err
 	}
@@ -292,47 +383,50 @@ func (e *Engine) limitQueue(r *record) {
 	}
 }
 
-// enqueueAll admits jobs as one batch and returns how many were accepted.
-func (e *Engine) enqueueAll(ctx context.Context, jobs []Job, try bool) (n int, err error) {
-	a := admission{ctx: ctx}
-	a.find(e)
-	for _, job := range jobs {
-		job.record().inherit(ctx, a.submitter)
-	}
-	for n < len(jobs) {
-		taken, err := e.admitBatch(&a, jobs[n:])
-		for _, job := range jobs[n : n+taken] {
-			e.accepted(job.record())
+// enqueueAll admits a batch and returns how many were accepted. attributed tells
+// that some of them may have attributes.
+func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try bool) (n int, err error) {
+	for n < len(records) {
+		from := n
+		taken, err := e.admitBatch(a, len(records)-n, func(i int) Job { return jobOf(records[from+i]) })
+		if attributed || e.hooks.Load() != nil || !e.plain.Load() {
+			for _, r := range records[n : n+taken] {
+				e.accepted(r)
+			}
 		}
 		n += taken
-		if err != nil || n == len(jobs) {
+		if err != nil || n == len(records) {
 			return n, err
 		}
 		// No room for the next: it goes the way of a single job.
-		if err := e.enqueue(ctx, jobs[n].record(), try); err != nil {
+		one := *a
+		one.job, one.policy = jobOf(records[n]), records[n].reject()
+		if try {
+			one.policy = RejectFail
+		}
+		if err := e.admit(&one); err != nil {
 			return n, err
 		}
+		e.accepted(records[n])
 		n++
 	}
 	return n, nil
 }
 
-// admitBatch stores as many of jobs as there is room for.
-func (e *Engine) admitBatch(a *admission, jobs []Job) (n int, err error) {
+// admitBatch stores as many of count jobs as there is room for, under one lock and
+// with one wake-up.
+func (e *Engine) admitBatch(a *admission, count int, job func(int) Job) (n int, err error) {
 	in := &e.in
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
 		return 0, e.refuse(reasonClosed, ErrClosed)
 	}
-	if in.room < len(jobs) {
-		e.gather()
+	if in.room < count {
+		e.glean()
 	}
-	for in.first == nil && in.room > 0 && n < len(jobs) {
-		if err = e.store(jobs[n]); err != nil {
-			break
-		}
-		n++
+	if in.first == nil && in.room > 0 {
+		n, err = e.storeAll(min(in.room, count), job)
 	}
 	in.mu.Unlock()
 	e.notify()

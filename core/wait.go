@@ -54,14 +54,14 @@ func (r *record) await(ctx context.Context) error {
 	if phase(state) != phaseRunning {
 		return r.sleep(ctx)
 	}
-	w := me.engine.worker(runner(state))
+	w := me.engine().worker(runner(state))
 	if !me.enterCall(w) {
 		return r.sleep(ctx)
 	}
 	// Deferred, because the awaited task may call Goexit and because contexts
 	// that are not the standard library's may panic.
 	defer me.exitCall(w)
-	if me.engine == r.engine && me.waitsAs(ctx) && w.runAwaited(r) {
+	if me.engine() == r.engine() && me.waitsAs(ctx) && w.runAwaited(r) {
 		return nil
 	}
 	return w.sleepFor(ctx, r)
@@ -81,64 +81,106 @@ func (r *record) waitsAs(ctx context.Context) bool {
 // to be short, and if this one cannot end early, it runs a task that is still
 // queued itself, in an idle slot: then there is no sleep and no waking.
 func (r *record) awaitOutside(ctx context.Context) error {
-	e := r.engine
+	e := r.engine()
 	if ctx.Done() == nil && e.helps() && e.runBorrowed(r) {
 		return nil
 	}
 	if r.watchResult() {
+		e.waited(0)
 		return nil
 	}
 	began := time.Now()
 	err := r.sleep(ctx)
-	if short := e.short.Load(); time.Since(began) > shortWait {
-		e.short.Store(short / 2)
+	e.waited(time.Since(began))
+	return err
+}
+
+// waited takes note of how long a wait outside the engine was. A busy machine
+// makes some waits long, so a long one takes back no more than a short one earns.
+func (e *Engine) waited(d time.Duration) {
+	if short := e.short.Load(); d > shortWait {
+		e.short.Store(max(short-1, 0))
 	} else {
 		e.short.Store(min(short+1, 2*helpsAfter))
 	}
-	return err
 }
 
 const (
 	shortWait = 50 * time.Microsecond
-	// helpsAfter is how many short waits make the next waiter help; a long one
-	// takes back half of what was earned. probeEvery is how often a wait is a sleep all the same, to learn whether
-	// they still are short.
+	// helpsAfter is how many more short waits than long ones make the next waiter
+	// help; probeEvery is how often a wait is a sleep all the same, to learn
+	// whether they still are short.
 	helpsAfter = 16
-	probeEvery = 64
+	probeEvery = 256
 
 	patienceMax   = 64 // the most rounds that a wait watches
 	patienceLooks = 32 // looks in a round
 )
+
+// selfServed reports whether waiters outside the engine run their tasks themselves.
+func (e *Engine) selfServed() bool {
+	return e.short.Load() >= helpsAfter && e.exits.Load() == 0
+}
 
 // helps reports whether a wait outside the engine should run the task itself.
 // That pays for tiny tasks only, and costs the waiter its goroutine if the task
 // calls Goexit: so it has to be earned by short waits, and is lost for
 // good with the first Goexit.
 func (e *Engine) helps() bool {
-	if e.short.Load() < helpsAfter || e.exits.Load() != 0 {
+	if !e.selfServed() {
 		return false
 	}
 	return e.waits.Add(1)%probeEvery != 0
 }
 
-// runBorrowed runs r in an idle slot, which goes back also after a Goexit.
+// runBorrowed runs r in an idle slot if nothing else is queued; where more is, the
+// workers are faster. The slot goes back also after a Goexit.
 func (e *Engine) runBorrowed(r *record) bool {
-	if phase(r.state.Load()) != phaseQueued {
+	if phase(r.state.Load()) != phaseQueued || e.in.scheduler != nil {
 		return false
 	}
-	w := e.borrow()
+	job := jobOf(r)
+	w := e.startBorrowed(job)
 	if w == nil {
 		return false
 	}
 	defer e.unborrow(w)
-	return w.runAwaited(r)
+	w.runNested(job)
+	return ended(r.state.Load())
+}
+
+// startBorrowed starts job on a borrowed worker, if it is all that is queued.
+func (e *Engine) startBorrowed(job Job) *worker {
+	in := &e.in
+	in.lock()
+	var w *worker
+	if in.queue.count == 1 && e.signal.Load()&(signalPaused|signalStopping|signalHungry) == 0 {
+		w = e.borrow()
+	}
+	if w == nil {
+		in.mu.Unlock()
+		return nil
+	}
+	s := w.slot.Load()
+	s.mu.Lock()
+	started := in.queue.popNewest(job) && w.startNested(s, job)
+	s.mu.Unlock()
+	if in.queue.count == 0 {
+		in.visible.Store(false)
+	}
+	in.mu.Unlock()
+	if !started {
+		e.unborrow(w)
+		return nil
+	}
+	return w
 }
 
 // watchResult looks at the result for a while, because a tiny task on another core
 // ends sooner than this goroutine is put to sleep and woken. The time adapts, up
 // to about two microseconds, and is counted in looks: see park.go.
 func (r *record) watchResult() bool {
-	e := r.engine
+	e := r.engine()
 	if e.procs.Load() < 2 {
 		return false
 	}
@@ -158,7 +200,7 @@ func (r *record) watchResult() bool {
 // runAwaited claims r, which may be queued, and runs it here. It reports whether
 // it did; then r is resolved, or waits to be run again.
 func (w *worker) runAwaited(r *record) bool {
-	e := r.engine
+	e := r.engine()
 	s := w.slot.Load()
 	if s == nil || phase(r.state.Load()) != phaseQueued {
 		return false
@@ -272,7 +314,7 @@ func (w *worker) namesFrom(r *record) (names []string) {
 // runsOn returns the worker on whose waiting the end of r depends, and the task
 // that runs there: r, or the one before it in its lane.
 func (r *record) runsOn() (*record, *worker) {
-	e := r.engine
+	e := r.engine()
 	state := r.state.Load()
 	if phase(state) == phaseQueued && e.in.scheduler != nil {
 		holder := e.holder(jobOf(r)).record()
@@ -341,7 +383,7 @@ func (r *record) settleCalls(busy bool) {
 
 // sleep blocks until r is resolved or ctx ends.
 func (r *record) sleep(ctx context.Context) error {
-	e := r.engine
+	e := r.engine()
 	x := r.needExtra()
 	w := e.getWaiter()
 	x.mu.Lock()
@@ -382,13 +424,13 @@ func (r *record) forget(x *extra, w *waiter) {
 			x.waiters[last] = nil
 			x.waiters = x.waiters[:last]
 			x.mu.Unlock()
-			r.engine.putWaiter(w)
+			r.engine().putWaiter(w)
 			return
 		}
 	}
 	x.mu.Unlock()
 	<-w.signal // announce has it: the signal is on its way
-	r.engine.putWaiter(w)
+	r.engine().putWaiter(w)
 }
 
 // awaitFor waits at most d and reports whether r is resolved.

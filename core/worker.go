@@ -23,7 +23,7 @@ type worker struct {
 	searching bool   // it has the seat
 	greeted   bool   // the hooks were told that it started
 	foreign   bool   // it runs a task without a slot, on its submitter's goroutine
-	unsettled bool   // job is a plain function that ended well and is not counted yet
+	unsettled bool   // job has ended well and is not counted yet
 	random    uint32 // for the choice of victims
 
 	// Changed by the worker's goroutine, under the mutex of its slot, or of
@@ -113,7 +113,7 @@ func (w *worker) session() (more bool) {
 		}
 		w.run(job)
 		if s := w.slot.Load(); w.unsettled && s != nil {
-			w.runFunctions(s)
+			w.runBatch(s)
 		}
 	}
 }
@@ -136,32 +136,40 @@ func (w *worker) rescue(more *bool) {
 	w.conclude(w.job, err)
 }
 
-// runFunctions goes on with plain functions of the slot's batch as long as there
-// is nothing else to look at: next and run in one short loop, since it is here
-// that an engine spends its time when tasks are tiny. See BenchmarkGo.
-func (w *worker) runFunctions(s *slot) {
+// runBatch goes on with the slot's batch as long as there is nothing else to look
+// at: next and run in one short loop, since it is here that an engine spends its
+// time when tasks are tiny. See BenchmarkGo and BenchmarkSubmitAll.
+func (w *worker) runBatch(s *slot) {
 	e := w.engine
 	for {
 		s.mu.Lock()
 		w.settle(s)
 		s.looks++
 		if s.looks >= sharedEvery || s.first == s.end || len(s.children) > s.oldest || e.signal.Load() != 0 {
-			break
+			s.mu.Unlock()
+			return
 		}
 		job := s.batch[s.first]
-		if job.IsZero() || job.record() != nil {
-			break
-		}
 		s.batch[s.first] = Job{}
 		s.first++
-		s.tally.started++
-		s.credit++
-		w.job = job
+		if job.isFunction() { // start and run, without the looks that it needs no more
+			s.tally.started++
+			s.credit++
+			w.job = job
+			s.mu.Unlock()
+			job.call()
+			w.unsettled = true
+			continue
+		}
+		started := w.start(s, job)
 		s.mu.Unlock()
-		job.call()
-		w.unsettled = true
+		if !started {
+			return
+		}
+		if w.run(job); !w.unsettled || w.slot.Load() != s {
+			return
+		}
 	}
-	s.mu.Unlock()
 }
 
 // next returns the job to run next, counted as started, and sleeps while there
@@ -269,7 +277,7 @@ func (w *worker) startNested(s *slot, job Job) bool {
 	return true
 }
 
-// settle counts the end of a plain function that ended well. The caller holds
+// settle counts the end of a job that ended well. The caller holds
 // s.mu, where the next start is counted: one critical section for both.
 func (w *worker) settle(s *slot) {
 	w.unsettled = false
