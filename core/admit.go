@@ -151,6 +151,9 @@ func (e *Engine) store(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
 		if err := in.schedPush(job); err != nil {
+			if r := job.record(); r != nil {
+				r.retire(phaseQueued) // Push may have stored it: it must never start
+			}
 			return err
 		}
 	} else {
@@ -231,7 +234,7 @@ func (e *Engine) lend(s *slot) bool {
 	in.lock()
 	defer in.mu.Unlock()
 	n := min(lendUnits, in.room/2)
-	if n <= 0 || in.first != nil {
+	if n <= 0 || in.first != nil || e.signal.Load()&signalHungry != 0 {
 		return false
 	}
 	in.room -= n
@@ -437,22 +440,31 @@ func (e *Engine) admitWaiting(a *admission) error {
 	if served > 0 {
 		e.notify()
 	}
-	inside := a.task != nil && a.task.enterCall(a.worker)
-	if inside {
-		a.worker.giveUpSlot()
-	}
-	gaveUp := false
-	select {
-	case <-b.waiter.signal:
-	case <-done:
-		in.lock()
-		if gaveUp = b.queued; gaveUp {
-			in.unlink(b)
+	inside, gaveUp := false, false
+	for waits := true; waits; {
+		var over <-chan struct{} // another call of the task has the slot
+		if a.task != nil && !inside {
+			if inside = a.task.enterCall(a.worker); inside {
+				a.worker.giveUpSlot()
+			} else if over = a.task.callOver(); over == nil && phase(a.task.state.Load()) == phaseRunning {
+				continue
+			}
 		}
-		e.calm()
-		in.mu.Unlock()
-		if !gaveUp {
-			<-b.waiter.signal // it was served at the same moment
+		select {
+		case <-b.waiter.signal:
+			waits = false
+		case <-over:
+		case <-done:
+			waits = false
+			in.lock()
+			if gaveUp = b.queued; gaveUp {
+				in.unlink(b)
+			}
+			e.calm()
+			in.mu.Unlock()
+			if !gaveUp {
+				<-b.waiter.signal // it was served at the same moment
+			}
 		}
 	}
 	e.putWaiter(b.waiter)

@@ -81,6 +81,11 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		return false
 	}
 	r.stopTimer()
+	if busy { // the context of this run ends now: that ends the call
+		if m := x.inner.Load(); m != nil {
+			r.endMerged(m)
+		}
+	}
 	r.settleCalls(busy)
 	attempt := x.attempts.Add(1)
 	x.runEnd.Store(nil)
@@ -116,7 +121,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		unwatch()
 	}
 	if m := x.inner.Swap(nil); m != nil {
-		m.end(errReturned)
+		r.endMerged(m)
 	}
 	// Deferred, because a hook may call Goexit.
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -140,12 +141,12 @@ func WithScheduler(s Scheduler) Option { return func(c *Config) { c.Scheduler = 
 
 // WithInterceptors adds to Config.Interceptors.
 func WithInterceptors(list ...Interceptor) Option {
-	return func(c *Config) { c.Interceptors = append(c.Interceptors, list...) }
+	return func(c *Config) { c.Interceptors = slices.Concat(c.Interceptors, list) }
 }
 
 // WithHooks adds to Config.Hooks.
 func WithHooks(list ...Hooks) Option {
-	return func(c *Config) { c.Hooks = append(c.Hooks, list...) }
+	return func(c *Config) { c.Hooks = slices.Concat(c.Hooks, list) }
 }
 
 // WithLogger sets Config.Logger.

@@ -318,11 +318,17 @@ func (r *record) endContext() {
 			unwatch()
 		}
 		if m := x.inner.Swap(nil); m != nil {
-			m.end(errReturned)
+			r.endMerged(m)
 		}
 	}
 	r.origin.leave()
 	r.climb()
+}
+
+// endMerged ends m because the task has returned. The contexts that m hangs from
+// are asked for it, and one of a user's type may panic.
+func (r *record) endMerged(m *mergedContext) {
+	r.engine().guard("context given to Submit", func() { m.end(errReturned) })
 }
 
 // cancelContext ends the context of a running task with cause. It reports
@@ -358,7 +364,7 @@ func (c *taskContext) Deadline() (time.Time, bool) {
 	} else {
 		deadline, ok = r.engine().ctx.Deadline()
 	}
-	if x := r.extra.Load(); x != nil {
+	if x := r.extra.Load(); x != nil && phase(r.state.Load()) == phaseRunning {
 		if limit := x.runEnd.Load(); limit != nil && (!ok || limit.Before(deadline)) {
 			return *limit, true
 		}

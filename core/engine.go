@@ -191,9 +191,18 @@ func (e *Engine) Reconfigure(options ...Option) error {
 	if !e.made() {
 		return e.check(context.Background(), false)
 	}
-	e.config.Lock()
-	old := e.settings.Load().Config
-	c, err := configure(old, options)
+	var old, c Config
+	var err error
+	for { // options are the user's: no lock is held while they are called
+		s := e.settings.Load()
+		old = s.Config
+		c, err = configure(old, options)
+		e.config.Lock()
+		if e.settings.Load() == s {
+			break
+		}
+		e.config.Unlock()
+	}
 	if err == nil {
 		c = c.complete()
 		err = sameFixed(&old, &c)

@@ -360,6 +360,13 @@ func (w *worker) takeSlotBack() {
 		l.mu.Unlock()
 		return
 	}
+	if e.signal.Load()&signalStopping != 0 {
+		// Nothing starts any more, so nobody needs a slot to go on, and those who
+		// hold one may never give it up.
+		w.away = false
+		l.mu.Unlock()
+		return
+	}
 	if l.busy < l.limit && len(l.resumers) == 0 {
 		w.away = false
 		w.slot.Store(l.takeSlot())

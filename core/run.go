@@ -324,11 +324,13 @@ func (w *worker) conclude(job Job, err error) {
 		}
 	}
 	busy, ok := r.leave(0)
+	if busy {
+		defer r.settleCalls(busy) // also if a hook calls Goexit
+	}
 	if !ok {
-		w.count(job, OutcomeAbandoned)
+		w.countAs(job, OutcomeAbandoned, busy)
 		r.setResult(nil)
 		r.endContext()
-		r.settleCalls(busy)
 		return
 	}
 	outcome, err := r.verdict(f, err)
@@ -336,7 +338,7 @@ func (w *worker) conclude(job Job, err error) {
 		err = e.handBackStarted(job)
 	}
 	r.setResult(err)
-	w.count(job, outcome)
+	w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
@@ -344,7 +346,6 @@ func (w *worker) conclude(job Job, err error) {
 	r.finish()
 	w.completed(job)
 	e.report(job, outcome, err)
-	r.settleCalls(busy)
 }
 
 // finding is what the error of a run means.
@@ -411,6 +412,27 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: f.cause, Err: err}
 	}
 	return OutcomeFailed, err
+}
+
+// countAs is count. If another goroutine of the task is inside a call that uses the
+// slot, it may give the slot away or end a nested task at this moment: then all
+// locks are taken.
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) {
+	if !busy {
+		w.count(job, outcome)
+		return
+	}
+	e := w.engine
+	slots := e.lockAll()
+	counts := w.drop(job)
+	if counts {
+		e.outside.tally.ended[outcome]++
+	}
+	e.unlockAll(slots)
+	if !counts {
+		e.late.Add(1)
+	}
+	e.checkIdle()
 }
 
 // count counts the end of a job that w has started.

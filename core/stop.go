@@ -373,6 +373,12 @@ func (e *Engine) beginForce(cause error) bool {
 	in.room += len(jobs)
 	t := e.total(slots)
 	running := int(t.outstanding())
+	for _, w := range e.lot.resumers { // see takeSlotBack
+		w.away = false
+		w.wake <- nil
+	}
+	e.lot.resumers = nil
+	e.signal.And(^signalResume)
 	e.unlockAll(slots)
 
 	s.mu.Lock()
@@ -592,8 +598,8 @@ func (e *Engine) checkIdle() {
 		i.waiter.signal <- struct{}{}
 	}
 	if ending {
+		defer e.closeLot() // also if a hook calls Goexit
+		e.guard("base context", func() { e.cancel(ErrShutdown) })
 		e.hookChanged(ShutdownEnded)
-		e.cancel(ErrShutdown)
-		e.closeLot()
 	}
 }

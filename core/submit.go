@@ -328,7 +328,7 @@ func (e *Engine) check(ctx context.Context, nilTask bool) error {
 		return e.refuse(reasonInvalid, invalidf("the task is nil"))
 	case isNilContext(ctx):
 		return e.refuse(reasonInvalid, invalidf("the context is nil: use context.Background"))
-	case e.signal.Load()&signalDraining != 0 && !e.settings.Load().AcceptChildren:
+	case e.signal.Load()&signalDraining != 0 && (e.stop.closed() || !e.settings.Load().AcceptChildren):
 		return e.refuse(reasonClosed, ErrClosed)
 	case ctx.Err() != nil:
 		return e.refuse(reasonContext, context.Cause(ctx))

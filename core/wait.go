@@ -55,8 +55,17 @@ func (r *record) await(ctx context.Context) error {
 		return r.sleep(ctx)
 	}
 	w := me.engine().worker(runner(state))
-	if !me.enterCall(w) {
-		return r.sleep(ctx)
+	for !me.enterCall(w) {
+		over := me.callOver()
+		if over == nil {
+			if state := me.state.Load(); phase(state) != phaseRunning || runner(state) != w.id {
+				return r.sleep(ctx)
+			}
+			continue
+		}
+		if done, err := r.sleepUntil(ctx, over); done {
+			return err
+		}
 	}
 	// Deferred, because the awaited task may call Goexit and because contexts
 	// that are not the standard library's may panic.
@@ -350,11 +359,11 @@ func (r *record) enterCall(w *worker) bool {
 
 // exitCall gives the right back, and tells the worker if it waits for that.
 func (r *record) exitCall(*worker) {
-	old := r.state.And(^flagBusy)
-	if phase(old) == phaseRunning {
-		return
+	r.state.And(^flagBusy)
+	x := r.extra.Load()
+	if x == nil {
+		return // nobody waits for it: see callOver
 	}
-	x := r.needExtra()
 	x.mu.Lock()
 	if x.idle != nil {
 		close(x.idle)
@@ -369,20 +378,34 @@ func (r *record) settleCalls(busy bool) {
 	if !busy {
 		return
 	}
+	if over := r.callOver(); over != nil {
+		<-over
+	}
+}
+
+// callOver returns a channel that is closed when the call that uses the slot is
+// over, or nil if there is none.
+func (r *record) callOver() <-chan struct{} {
 	x := r.needExtra()
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	if r.state.Load()&flagBusy == 0 {
-		x.mu.Unlock()
-		return
+		return nil
 	}
-	idle := make(chan struct{})
-	x.idle = idle
-	x.mu.Unlock()
-	<-idle
+	if x.idle == nil {
+		x.idle = make(chan struct{})
+	}
+	return x.idle
 }
 
 // sleep blocks until r is resolved or ctx ends.
 func (r *record) sleep(ctx context.Context) error {
+	_, err := r.sleepUntil(ctx, nil)
+	return err
+}
+
+// sleepUntil is sleep that may be broken off by over: then it reports false.
+func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done bool, err error) {
 	e := r.engine()
 	x := r.needExtra()
 	w := e.getWaiter()
@@ -390,7 +413,7 @@ func (r *record) sleep(ctx context.Context) error {
 	if r.observe() {
 		x.mu.Unlock()
 		e.putWaiter(w)
-		return nil
+		return true, nil
 	}
 	x.waiters = append(x.waiters, w)
 	x.mu.Unlock()
@@ -398,7 +421,10 @@ func (r *record) sleep(ctx context.Context) error {
 	select {
 	case <-w.signal:
 		e.putWaiter(w)
-		return nil
+		return true, nil
+	case <-over:
+		r.forget(x, w)
+		return false, nil
 	case <-ctx.Done():
 		if phase(r.state.Load()) == phaseQueued {
 			if cause := r.interrupted(); cause != nil {
@@ -408,9 +434,9 @@ func (r *record) sleep(ctx context.Context) error {
 		}
 		r.forget(x, w)
 		if ended(r.state.Load()) {
-			return nil
+			return true, nil
 		}
-		return context.Cause(ctx)
+		return true, context.Cause(ctx)
 	}
 }
 

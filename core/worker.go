@@ -84,6 +84,9 @@ func (w *worker) main() {
 	}()
 	if !w.greeted {
 		w.greeted = true
+		if w.engine.hooks.Load() != nil {
+			w.found() // no hook runs with the seat taken
+		}
 		w.engine.hookWorker(w.id, true)
 	}
 	for w.session() {
