@@ -191,57 +191,70 @@ func (e *Engine) storeAll(n int, job func(int) Job) (stored int, err error) {
 // admitChild stores a child in the slot of the task that submits it. It reports
 // done = false if the child has to go the common way.
 func (e *Engine) admitChild(a *admission) (done bool, err error) {
+	n, err := e.admitChildren(a, 1, func(int) Job { return a.job })
+	return n == 1 || err != nil, err
+}
+
+// admitChildren stores as many of count children as get a unit in the slot of the
+// task that submits them, so that the first of them is the newest, and is started
+// first.
+func (e *Engine) admitChildren(a *admission, count int, job func(int) Job) (n int, err error) {
 	s := a.worker.slot.Load()
 	if s == nil {
-		return false, nil
+		return 0, nil
 	}
-	for range 2 {
+	for lent := false; ; lent = true {
 		s.mu.Lock()
 		signals := e.signal.Load()
 		if signals&(signalDraining|signalStopping) != 0 && !e.acceptsChild(a) {
 			s.mu.Unlock()
-			return true, e.refuse(reasonClosed, ErrClosed)
+			err = e.refuse(reasonClosed, ErrClosed)
+			break
 		}
 		if signals&(signalHungry|signalExcess) != 0 {
 			s.mu.Unlock()
-			return false, nil
+			break
 		}
-		if s.credit > 0 {
-			s.credit--
-			s.tally.accepted++
-			s.children = append(s.children, a.job)
+		if short := count - s.credit; short > 0 && !lent {
 			s.mu.Unlock()
-			if !e.lot.local.Load() {
-				e.lot.local.Store(true)
-			}
-			e.notify()
-			return true, nil
+			e.lend(s, short)
+			continue
+		}
+		n = min(s.credit, count)
+		s.credit -= n
+		s.tally.accepted += uint64(n)
+		for i := n - 1; i >= 0; i-- {
+			s.children = append(s.children, job(i))
 		}
 		s.mu.Unlock()
-		if !e.lend(s) {
-			return false, nil
-		}
+		break
 	}
-	return false, nil
+	if n > 0 {
+		if !e.lot.local.Load() {
+			e.lot.local.Store(true)
+		}
+		e.notify()
+	}
+	return n, err
 }
 
-// lendUnits is how many units of capacity a slot gets at a time for children.
+// lendUnits is how many units of capacity a slot gets at least for children.
 const lendUnits = 16
 
-// lend gives s some units from the intake, if there are plenty.
-func (e *Engine) lend(s *slot) bool {
+// lend gives s about as many units from the intake as it wants, if there are
+// plenty.
+func (e *Engine) lend(s *slot, want int) {
 	in := &e.in
 	in.lock()
 	defer in.mu.Unlock()
-	n := min(lendUnits, in.room/2)
+	n := min(max(lendUnits, want), in.room/2)
 	if n <= 0 || in.first != nil || e.signal.Load()&signalHungry != 0 {
-		return false
+		return
 	}
 	in.room -= n
 	s.mu.Lock()
 	s.credit += n
 	s.mu.Unlock()
-	return true
 }
 
 // gather collects the credits of all slots, makes the engine hungry if that was
@@ -421,7 +434,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 	if a.ctx != nil {
 		done = a.ctx.Done() // first, since a user's context may panic
 	}
-	if a.task == nil {
+	if a.submitter == nil {
 		if done, err := e.watchRoom(a); done {
 			return err
 		}
@@ -440,13 +453,18 @@ func (e *Engine) admitWaiting(a *admission) error {
 	if served > 0 {
 		e.notify()
 	}
-	inside, gaveUp := false, false
+	// A task of whatever engine gives its slot to other work meanwhile.
+	task, inside, gaveUp := a.submitter, false, false
+	var w *worker
+	if task != nil {
+		w = task.engine().worker(runner(task.state.Load()))
+	}
 	for waits := true; waits; {
 		var over <-chan struct{} // another call of the task has the slot
-		if a.task != nil && !inside {
-			if inside = a.task.enterCall(a.worker); inside {
-				a.worker.giveUpSlot()
-			} else if over = a.task.callOver(); over == nil && phase(a.task.state.Load()) == phaseRunning {
+		if task != nil && !inside {
+			if inside = task.enterCall(w); inside {
+				w.giveUpSlot()
+			} else if over = task.callOver(); over == nil && phase(task.state.Load()) == phaseRunning {
 				continue
 			}
 		}
@@ -469,8 +487,8 @@ func (e *Engine) admitWaiting(a *admission) error {
 	}
 	e.putWaiter(b.waiter)
 	if inside {
-		a.worker.takeSlotBack()
-		a.task.exitCall(a.worker)
+		w.takeSlotBack()
+		task.exitCall()
 	}
 	switch {
 	case gaveUp:
@@ -559,6 +577,8 @@ func (e *Engine) admitDiscarded(a *admission) error {
 		return e.refuse(reasonClosed, ErrClosed)
 	}
 	r.retire(phaseQueued)
+	e.beginLeaving()
+	defer e.endLeaving()
 	in.accepted++
 	e.countRemoved(OutcomeDiscarded, 1)
 	in.mu.Unlock()
@@ -585,6 +605,7 @@ func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
 	err := e.store(a.job)
 	in.mu.Unlock()
 	if !victim.IsZero() {
+		defer e.endLeaving() // begun by evict
 		e.discard(victim)
 	}
 	if err != nil {

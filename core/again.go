@@ -101,9 +101,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	// refused what it was promised.
 	e.in.room--
 	held := e.in.held
-	if !held {
-		e.in.delayed[r] = struct{}{}
-	}
+	e.in.delayed[r] = struct{}{}
 	s.mu.Lock()
 	if w.drop(job) {
 		s.tally.again++
@@ -153,9 +151,9 @@ func (r *record) becomeDelayed() {
 func (r *record) readmit() {
 	e := r.engine()
 	e.in.lock()
-	if _, waits := e.in.delayed[r]; !waits {
+	if _, waits := e.in.delayed[r]; !waits || e.in.held {
 		e.in.mu.Unlock()
-		return // cancelled or handed back
+		return // cancelled, or handed back, perhaps at this moment
 	}
 	for {
 		old := r.state.Load()
@@ -174,6 +172,8 @@ func (r *record) readmit() {
 		// The user's scheduler failed to take it: it is lost to the scheduler,
 		// not to its future.
 		if r.retire(phaseQueued) {
+			e.beginLeaving()
+			defer e.endLeaving()
 			e.dropQueued(r, OutcomeFailed)
 			r.fail(err)
 			e.hookEnded(jobOf(r), OutcomeFailed, err)
@@ -208,6 +208,8 @@ func (r *record) cancelDelayed(cause error) bool {
 		return false
 	}
 	delete(e.in.delayed, r)
+	e.beginLeaving()
+	defer e.endLeaving()
 	e.countRemoved(OutcomeCanceled, 1)
 	served := e.giveBack(1)
 	e.in.mu.Unlock()
@@ -217,6 +219,5 @@ func (r *record) cancelDelayed(cause error) bool {
 	err := &CancelError{Engine: e.name, Task: r.name(), Started: true, Cause: cause}
 	r.fail(err)
 	e.hookEnded(jobOf(r), OutcomeCanceled, err)
-	e.checkIdle()
 	return true
 }

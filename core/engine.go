@@ -347,12 +347,23 @@ func (e *Engine) Pause() error {
 		}
 	}
 	// Starts are counted under a slot's mutex, where the signal is looked at:
-	// once all mutexes have been taken, every later start has seen it.
-	e.unlockAll(e.lockAll())
+	// once all mutexes have been taken, every later start has seen it. What was
+	// counted before that has to begin before Pause may return.
+	for e.isStarting() {
+		runtime.Gosched()
+	}
 	if before&signalPaused == 0 {
 		e.hookChanged(Paused)
 	}
 	return nil
+}
+
+// isStarting reports whether a worker has a job that counts as started and has not
+// begun.
+func (e *Engine) isStarting() bool {
+	slots := e.lockAll()
+	defer e.unlockAll(slots)
+	return slices.ContainsFunc(e.lot.workers, func(w *worker) bool { return w.started != w.begun.Load() })
 }
 
 // Resume lets tasks start again after Pause; otherwise it changes nothing. The

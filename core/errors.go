@@ -82,7 +82,7 @@ type PanicError struct {
 	// Stack is the stack of the goroutine at the panic.
 	Stack []byte
 
-	job uintptr // the job that panicked, to tell its error from one passed on
+	job jobID // the job that panicked, to tell its error from one passed on
 }
 
 // Error describes the panic in one line; the stack is in the field. A panic of
@@ -104,7 +104,7 @@ func (e *PanicError) Unwrap() error {
 // ErrGoexit.
 type goexitError struct {
 	engine, task string
-	job          uintptr // as in PanicError
+	job          jobID // as in PanicError
 }
 
 func (e *goexitError) Error() string {
@@ -258,6 +258,9 @@ type ShutdownError struct {
 	// Ignoring are the running tasks that ignored the end of their context.
 	// Their futures failed with ErrAbandoned, their goroutines still run.
 	Ignoring []Ignoring
+	// Callbacks is how many goroutines were still busy with OnDone functions, hooks
+	// or contexts of tasks that had ended.
+	Callbacks int
 	// Draining tells that the engine is still draining: this call's context
 	// ended, but another caller of Shutdown is willing to wait longer.
 	Draining bool
@@ -302,6 +305,9 @@ func (e *ShutdownError) Error() string {
 			b.WriteString(t.Name)
 		}
 		b.WriteString(")")
+	}
+	if e.Callbacks > 0 {
+		fmt.Fprintf(&b, ", %d callbacks still run", e.Callbacks)
 	}
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)

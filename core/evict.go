@@ -20,7 +20,8 @@ func (e *Engine) countRemoved(outcome Outcome, n int) {
 	e.outside.mu.Unlock()
 }
 
-// dropQueued accounts for a record that was retired while it was queued.
+// dropQueued accounts for a record that was retired while it was queued. The caller
+// has called beginLeaving.
 func (e *Engine) dropQueued(r *record, outcome Outcome) {
 	e.in.lock()
 	e.countRemoved(outcome, 1)
@@ -30,7 +31,6 @@ func (e *Engine) dropQueued(r *record, outcome Outcome) {
 	if served > 0 {
 		e.notify()
 	}
-	e.checkIdle()
 }
 
 // noteDead accounts for the entry of a job that was claimed in place.
@@ -131,6 +131,7 @@ func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) 
 		} else {
 			e.entryDied(Job{}) // its place is empty, but still there
 		}
+		e.beginLeaving() // the caller ends it
 		e.countRemoved(OutcomeDiscarded, 1)
 		e.in.room++
 		return victim, true
@@ -294,10 +295,10 @@ func (e *Engine) tryCaller(a *admission) (done bool, err error) {
 	}
 	if a.task != nil && a.task.enterCall(a.worker) {
 		if s := a.worker.slot.Load(); s != nil {
-			defer a.task.exitCall(a.worker)
+			defer a.task.exitCall()
 			return e.runCaller(a, a.worker, s)
 		}
-		a.task.exitCall(a.worker)
+		a.task.exitCall()
 	}
 	e.lot.mu.Lock()
 	w := e.borrowedWorker()

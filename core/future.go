@@ -301,6 +301,7 @@ func (r *record) startCallbacks(x *extra) {
 	}
 	x.calling = true
 	r.engine().lot.enter()
+	r.engine().lot.callbacks.Add(1)
 	go r.runCallbacks(x)
 }
 
@@ -308,6 +309,7 @@ func (r *record) runCallbacks(x *extra) {
 	finished := false
 	defer func() {
 		if finished {
+			r.engine().lot.callbacks.Add(-1)
 			r.engine().lot.leave()
 			return
 		}
@@ -426,6 +428,8 @@ func (r *record) cancelQueued(cause error) bool {
 	if !r.retire(phaseQueued) {
 		return false
 	}
+	r.engine().beginLeaving()
+	defer r.engine().endLeaving()
 	r.engine().dropQueued(r, OutcomeCanceled)
 	err := &CancelError{Engine: r.engine().name, Task: r.name(), Cause: cause}
 	r.fail(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
+	"weak"
 )
 
 // Job is a task inside the engine: what schedulers order, interceptors wrap and
@@ -29,6 +30,28 @@ func (j Job) record() *record {
 		return nil
 	}
 	return (*record)(unsafe.Add(j.p, -1))
+}
+
+// jobID tells one job from another without keeping it alive. An address alone
+// would not do: errors outlive their jobs, and the memory is used again.
+type jobID struct {
+	record   weak.Pointer[record]
+	function uintptr // a function is the same at each of its runs
+}
+
+// is reports whether id is that of job.
+func (id jobID) is(job Job) bool {
+	if r := job.record(); r != nil {
+		return id.record.Value() == r
+	}
+	return id.function != 0 && id.function == uintptr(job.p)
+}
+
+func (j Job) id() jobID {
+	if r := j.record(); r != nil {
+		return jobID{record: weak.Make(r)}
+	}
+	return jobID{function: uintptr(j.p)}
 }
 
 // isFunction reports whether j is a plain function.

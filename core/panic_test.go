@@ -366,3 +366,23 @@ func TestPanic_Crash(t *testing.T) {
 		})
 	}
 }
+
+// An error that is passed on stays an error, even if the memory of the task that
+// panicked has become that of the task that passes it on.
+func TestPanic_PassedOnErrorIsNoPanic(t *testing.T) {
+	e := engineFor(t, quietly(), core.WithWorkers(2))
+	var old *core.PanicError
+	if _, err := core.Run(t.Context(), e, core.Func(func(context.Context) (int, error) { panic("first") })); !errors.As(err, &old) {
+		t.Fatal(err)
+	}
+	before := e.Stats().Panicked
+	n := rounds(20_000)
+	for range n {
+		if _, err := core.Run(t.Context(), e, core.Func(func(context.Context) (int, error) { return 0, old })); !errors.Is(err, core.ErrPanicked) {
+			t.Fatal(err)
+		}
+	}
+	if s := e.Stats(); s.Panicked != before || s.Failed != uint64(n) {
+		t.Errorf("%d of %d tasks that returned the error of another count as panicked", s.Panicked-before, n)
+	}
+}

@@ -58,6 +58,8 @@ type lot struct {
 	searching atomic.Int32 // the seat: 0 or 1
 	local     atomic.Bool  // some slot may store jobs
 	width     atomic.Int32 // limit, for those who do not hold mu
+	leaving   atomic.Int32 // goroutines that resolve jobs which did not run
+	callbacks atomic.Int32 // goroutines that call OnDone functions
 	_         [64]byte
 
 	mu       sync.Mutex
@@ -86,9 +88,11 @@ type lot struct {
 }
 
 const (
-	watchMin   = 1 << 2
-	watchMax   = 1 << 10
-	watchStart = 1 << 7
+	watchMin    = 1 << 2
+	watchMax    = 1 << 10
+	watchStart  = 1 << 7
+	threadLocks = 8 // calls of LockOSThread that a worker undoes before it sleeps
+
 	watchLooks = 64   // looks at the flags in one round
 	watchPause = 2000 // turns of a loop between two looks, if tasks are run by who awaits them: about a microsecond
 )
@@ -125,7 +129,19 @@ func (l *lot) occupied() bool {
 	return l.occupiedLocked()
 }
 
-func (l *lot) occupiedLocked() bool { return !l.lost && (l.busy > 0 || l.foreign > 0) }
+func (l *lot) occupiedLocked() bool {
+	return !l.lost && (l.busy > 0 || l.foreign > 0 || l.leaving.Load() > 0)
+}
+
+// beginLeaving is called before jobs that did not run are counted as ended, and
+// endLeaving when their futures are resolved and their hooks called: the engine
+// is not idle before that.
+func (e *Engine) beginLeaving() { e.lot.leaving.Add(1) }
+
+func (e *Engine) endLeaving() {
+	e.lot.leaving.Add(-1)
+	e.checkIdle()
+}
 
 // setAvailable publishes how many slots may be woken. The caller holds mu.
 func (l *lot) setAvailable() {
@@ -269,7 +285,9 @@ func (e *Engine) worker(id uint32) *worker { return (*e.lot.byID.Load())[id] }
 func (w *worker) park() bool {
 	e, l := w.engine, &w.engine.lot
 	w.leaveSearch()
-	runtime.UnlockOSThread() // a task may have forgotten to
+	for range threadLocks {
+		runtime.UnlockOSThread() // a task may have forgotten to
+	}
 	s := w.slot.Load()
 	w.slot.Store(nil)
 	l.mu.Lock()

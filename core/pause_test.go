@@ -220,3 +220,43 @@ func TestPause_FullQueue(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// P-C13: once Pause has returned, no function begins, not even one that a worker
+// had taken just before.
+func TestPause_NothingBeginsAfterwards(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(2))
+	var begun atomic.Uint64
+	stop := make(chan struct{})
+	var producer sync.WaitGroup
+	producer.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := e.GoContext(t.Context(), func() { begun.Add(1) }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	for range rounds(3000) {
+		if err := e.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		before := begun.Load()
+		for range 10 {
+			runtime.Gosched()
+		}
+		if after := begun.Load(); after != before {
+			t.Errorf("%d functions began while the engine was paused", after-before)
+		}
+		if err := e.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	close(stop)
+	producer.Wait()
+}

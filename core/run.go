@@ -149,7 +149,7 @@ func (e *Engine) panicError(job Job, v any) error {
 		go func() { panic(text) }()
 		select {}
 	}
-	return &PanicError{Engine: e.name, Task: job.Name(), Value: v, Stack: debug.Stack(), job: uintptr(job.p)}
+	return &PanicError{Engine: e.name, Task: job.Name(), Value: v, Stack: debug.Stack(), job: job.id()}
 }
 
 // caught returns the error of a task that did not return: it panicked with v,
@@ -157,7 +157,7 @@ func (e *Engine) panicError(job Job, v any) error {
 func (e *Engine) caught(job Job, v any) error {
 	if v == nil {
 		e.exits.Add(1)
-		return &goexitError{engine: e.name, task: job.Name(), job: uintptr(job.p)}
+		return &goexitError{engine: e.name, task: job.Name(), job: job.id()}
 	}
 	return e.panicError(job, v)
 }
@@ -165,6 +165,7 @@ func (e *Engine) caught(job Job, v any) error {
 // run runs the job that was started for the worker's loop.
 func (w *worker) run(job Job) {
 	e := w.engine
+	w.begun.Store(w.started)
 	r := job.record()
 	switch {
 	case e.signal.Load()&signalSlow != 0 || r != nil && !r.isPlain():
@@ -190,6 +191,7 @@ func (r *record) isPlain() bool {
 // runNested runs a job that was started on a goroutine that waits for it, with
 // a recover of its own. After a Goexit it does not return.
 func (w *worker) runNested(job Job) {
+	w.begun.Store(w.started)
 	normal := false
 	defer func() {
 		if normal {
@@ -288,6 +290,8 @@ func (r *record) expire(limit time.Duration) {
 		return
 	}
 	e := r.engine()
+	e.beginLeaving()
+	defer e.endLeaving()
 	e.dropQueued(r, OutcomeTimedOut)
 	err := &TimeoutError{Engine: e.name, Task: r.name(), Limit: limit}
 	r.fail(err)
@@ -368,12 +372,12 @@ func (e *Engine) examine(job Job, err error) (f finding, result error) {
 		}
 	}()
 	// A panic that nothing wraps needs no further look, at its value least of all.
-	if p, ok := err.(*PanicError); ok && p.job == uintptr(job.p) {
+	if p, ok := err.(*PanicError); ok && p.job.is(job) {
 		return finding{panicked: true}, err
 	}
 	var p *PanicError
 	var g *goexitError
-	if own := uintptr(job.p); errors.As(err, &p) && p.job == own || errors.As(err, &g) && g.job == own {
+	if errors.As(err, &p) && p.job.is(job) || errors.As(err, &g) && g.job.is(job) {
 		f.panicked = true
 	}
 	if r := job.record(); r != nil {

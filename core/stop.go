@@ -23,18 +23,20 @@ import (
 
 // stopping is the state of that.
 type stopping struct {
-	mu       sync.Mutex
-	begun    bool          // Shutdown or Close was called
-	forced   bool          // stopping has begun
-	patient  int           // callers of Shutdown who still wait
-	idlers   []idler       // callers of WaitIdle
-	tickets  uint64        // how many there ever were
-	undone   []Undone      // what was handed back
-	running  int           // tasks that ran when stopping began
-	ignoring []Ignoring    // those of them that did not return
-	cause    error         // why stopping has begun
-	finished chan struct{} // closed at the very end
-	over     atomic.Bool   // nothing is queued or runs any more
+	mu        sync.Mutex
+	begun     bool          // Shutdown or Close was called
+	forced    bool          // stopping has begun
+	patient   int           // callers of Shutdown who still wait
+	visitors  int           // callers of Shutdown and Close
+	callbacks int           // OnDone functions that a forced stop has left behind
+	idlers    []idler       // callers of WaitIdle
+	tickets   uint64        // how many there ever were
+	undone    []Undone      // what was handed back
+	running   int           // tasks that ran when stopping began
+	ignoring  []Ignoring    // those of them that did not return
+	cause     error         // why stopping has begun
+	finished  chan struct{} // closed at the very end
+	over      atomic.Bool   // nothing is queued or runs any more
 }
 
 // idler is a caller of WaitIdle. A look at the counters answers only those who
@@ -134,25 +136,57 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.isFinished() {
 		return nil
 	}
-	e.addPatient(1)
-	e.beginDrain()
+	defer e.visit()()
 	if e.inside(ctx) {
-		e.addPatient(-1)
+		e.beginDrain()
 		return e.insideError("Shutdown")
 	}
-	select {
-	case <-e.stop.finished:
-		e.addPatient(-1)
-		return e.result()
-	case <-ctx.Done():
-	}
-	cause := context.Cause(ctx)
-	if e.addPatient(-1) > 0 {
-		return &ShutdownError{Engine: e.name, Cause: cause, Draining: true}
+	if last := e.drain(ctx); !last {
+		return e.verdict(context.Cause(ctx))
 	}
 	patience, cancel := e.grace()
 	defer cancel()
-	return e.force(patience, cause)
+	return e.force(patience, context.Cause(ctx))
+}
+
+// drain begins the drain and waits for its end or that of ctx. It reports whether
+// ctx has ended first and nobody else is waiting.
+func (e *Engine) drain(ctx context.Context) (last bool) {
+	e.addPatient(1)
+	defer func() { last = e.addPatient(-1) == 0 && !e.isFinished() }() // deferred, because a hook may call Goexit
+	e.beginDrain()
+	defer leaveSlot(ctx)()
+	select {
+	case <-e.stop.finished:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// verdict is what a caller is told who does not wait any longer: the report, if
+// the engine has come to its end meanwhile.
+func (e *Engine) verdict(cause error) error {
+	if e.isFinished() {
+		return e.result()
+	}
+	return &ShutdownError{Engine: e.name, Cause: cause, Draining: true}
+}
+
+// visit counts a caller of Shutdown or Close and returns the function that counts
+// it out again: the last to leave an engine that has ended takes the report along,
+// so that the engine does not keep the undone tasks.
+func (e *Engine) visit() (leave func()) {
+	s := &e.stop
+	s.mu.Lock()
+	s.visitors++
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.visitors--; s.visitors == 0 && e.isFinished() {
+			s.undone, s.ignoring = nil, nil
+		}
+	}
 }
 
 // Close ends the engine by force, as Shutdown does when its context ends, and
@@ -167,16 +201,20 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.isFinished() {
 		return nil
 	}
+	defer e.visit()()
 	if !e.inside(ctx) {
+		defer leaveSlot(ctx)()
 		return e.force(ctx, nil)
 	}
-	if e.beginForce(nil) {
-		go func() {
-			patience, cancel := e.grace()
-			defer cancel()
-			e.awaitGone(patience)
-			e.endForce()
+	if e.claimForce(nil) {
+		defer func() {
+			go func() {
+				patience, cancel := e.grace()
+				defer cancel()
+				e.awaitForce(patience)
+			}()
 		}()
+		e.startForce()
 	}
 	return e.insideError("Close")
 }
@@ -227,11 +265,11 @@ func (e *Engine) result() error {
 	s := &e.stop
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.undone) == 0 && (!s.forced || s.running == 0) {
+	if len(s.undone) == 0 && (!s.forced || s.running == 0 && s.callbacks == 0) {
 		return nil
 	}
 	return &ShutdownError{Engine: e.name, Cause: s.cause, Undone: s.undone,
-		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring}
+		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring, Callbacks: s.callbacks}
 }
 
 // beginDrain refuses new work and hands back what waits to be run again.
@@ -259,25 +297,40 @@ func (e *Engine) beginDrain() {
 		}
 		b = next
 	}
-	delayed := make([]*record, 0, len(in.delayed))
-	for r := range in.delayed {
-		delayed = append(delayed, r)
-	}
+	e.beginLeaving()
+	defer e.endLeaving() // also if a hook calls Goexit
+	delayed := e.takeDelayed()
+	e.countRemoved(OutcomeUndone, len(delayed))
+	served := e.giveBack(len(delayed))
 	in.mu.Unlock()
-	for _, r := range delayed {
-		e.handBackDelayed(r)
+	if served > 0 {
+		e.notify()
 	}
+	e.handBack(delayed)
 	e.unpause()
 	e.hookChanged(ShutdownBegun)
-	e.checkIdle()
 }
 
-// handBackDelayed resolves a record that waits to be run again as undone.
+// takeDelayed takes the jobs that wait to be run again. The caller holds in.mu.
+func (e *Engine) takeDelayed() (jobs []Job) {
+	for r := range e.in.delayed {
+		if r.retire(phaseDelayed) {
+			jobs = append(jobs, jobOf(r))
+		}
+	}
+	clear(e.in.delayed)
+	return jobs
+}
+
+// handBackDelayed resolves a record that waits to be run again as undone, unless
+// somebody was faster.
 func (e *Engine) handBackDelayed(r *record) {
+	e.beginLeaving()
+	defer e.endLeaving()
 	e.in.lock()
 	if !r.retire(phaseDelayed) {
 		e.in.mu.Unlock()
-		return // cancelled, or queued again just before
+		return
 	}
 	delete(e.in.delayed, r)
 	e.countRemoved(OutcomeUndone, 1)
@@ -287,7 +340,6 @@ func (e *Engine) handBackDelayed(r *record) {
 		e.notify()
 	}
 	e.handBack([]Job{jobOf(r)})
-	e.checkIdle()
 }
 
 // handBack describes jobs that were taken and counted, then resolves them.
@@ -299,15 +351,20 @@ func (e *Engine) handBack(jobs []Job) {
 	e.stop.mu.Lock()
 	e.stop.undone = append(e.stop.undone, undone...)
 	e.stop.mu.Unlock()
+	// All futures first: a hook may call Goexit.
+	errs := make([]error, len(jobs))
 	for i, job := range jobs {
-		if job.record() == nil && e.hooks.Load() == nil {
-			continue // nobody to tell
+		if r := job.record(); r != nil || e.hooks.Load() != nil {
+			errs[i] = fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, undone[i].name)
+			if r != nil {
+				r.fail(errs[i])
+			}
 		}
-		err := fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, undone[i].name)
-		if r := job.record(); r != nil {
-			r.fail(err)
+	}
+	for i, job := range jobs {
+		if errs[i] != nil {
+			e.hookEnded(job, OutcomeUndone, errs[i])
 		}
-		e.hookEnded(job, OutcomeUndone, err)
 	}
 }
 
@@ -324,38 +381,51 @@ func (e *Engine) handBackStarted(job Job) error {
 
 // force stops the engine and waits for running tasks until patience ends.
 func (e *Engine) force(patience context.Context, cause error) error {
-	if e.beginForce(cause) {
-		e.awaitGone(patience)
-		e.endForce()
+	if e.claimForce(cause) {
+		func() {
+			defer e.awaitForce(patience) // also if a hook calls Goexit
+			e.startForce()
+		}()
 		return e.result()
 	}
 	select {
 	case <-e.stop.finished:
 		return e.result()
 	case <-patience.Done():
-		return &ShutdownError{Engine: e.name, Cause: context.Cause(patience), Draining: true}
+		return e.verdict(context.Cause(patience))
 	}
 }
 
-func (e *Engine) awaitGone(patience context.Context) {
+// claimForce reports whether the caller is the one to stop the engine by force.
+func (e *Engine) claimForce(cause error) bool {
+	s := &e.stop
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forced || e.isFinished() {
+		return false
+	}
+	s.forced, s.cause = true, cause
+	return true
+}
+
+// startForce begins the drain and then the forced stop.
+func (e *Engine) startForce() {
+	defer e.beginForce() // even if a hook that hears of the drain calls Goexit
+	e.beginDrain()
+}
+
+// awaitForce waits for the running tasks, then ends the engine without them.
+func (e *Engine) awaitForce(patience context.Context) {
 	select {
 	case <-e.lot.gone:
 	case <-patience.Done():
 	}
+	e.endForce()
 }
 
-// beginForce hands back what is queued and ends the contexts of what runs. It
-// reports whether this call was the first.
-func (e *Engine) beginForce(cause error) bool {
+// beginForce hands back what is queued and ends the contexts of what runs.
+func (e *Engine) beginForce() {
 	s, in := &e.stop, &e.in
-	s.mu.Lock()
-	if s.forced || e.isFinished() {
-		s.mu.Unlock()
-		return false
-	}
-	s.forced, s.cause = true, cause
-	s.mu.Unlock()
-	e.beginDrain()
 
 	// Another caller may have begun the drain and not come as far as this.
 	e.signal.Or(signalDraining | signalIdle | signalStopping)
@@ -367,7 +437,9 @@ func (e *Engine) beginForce(cause error) bool {
 		b.err = ErrClosed
 		b.waiter.signal <- struct{}{}
 	}
-	jobs := e.takeQueued(slots)
+	jobs := append(e.takeQueued(slots), e.takeDelayed()...)
+	e.beginLeaving()
+	defer e.endLeaving()
 	e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
 	e.outside.tally.removed += uint64(len(jobs))
 	in.room += len(jobs)
@@ -384,10 +456,8 @@ func (e *Engine) beginForce(cause error) bool {
 	s.mu.Lock()
 	s.running = running
 	s.mu.Unlock()
+	e.guard("base context", func() { e.cancel(ErrShutdown) }) // before any hook
 	e.handBack(jobs)
-	e.cancel(ErrShutdown)
-	e.checkIdle()
-	return true
 }
 
 // takeQueued empties the queue. The caller holds all locks.
@@ -415,18 +485,54 @@ func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
 	return jobs
 }
 
+// abandoned is a task that a forced stop has given up.
+type abandoned struct {
+	worker *worker
+	job    Job
+}
+
 // endForce abandons what still runs, and ends the engine.
 func (e *Engine) endForce() {
 	slots := e.lockAll()
-	type task struct {
-		worker *worker
-		job    Job
-	}
-	var abandoned []task
-	for _, w := range e.lot.workers {
-		if w == nil {
-			continue
+	given := e.abandonAll()
+	e.lot.lost = true
+	var jobs []Job
+	if e.in.scheduler != nil {
+		for _, t := range given {
+			e.in.schedDropped(e, t.job)
 		}
+		jobs = e.takeScheduled() // what they held up
+		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
+		e.outside.tally.removed += uint64(len(jobs))
+	}
+	e.unlockAll(slots)
+
+	s := &e.stop
+	s.mu.Lock()
+	s.ignoring = ignoring(given)
+	s.callbacks = int(e.lot.callbacks.Load() + e.lot.leaving.Load())
+	s.mu.Unlock()
+	for _, t := range given {
+		if r := t.job.record(); r != nil && r.state.Load()&flagObserved != 0 {
+			r.announce()
+		}
+	}
+	defer e.finish(len(given) == 0) // also if a hook calls Goexit
+	defer func() {
+		for _, t := range given {
+			err := ErrAbandoned
+			if r := t.job.record(); r != nil {
+				err = r.abandoned()
+			}
+			e.hookEnded(t.job, OutcomeAbandoned, err)
+		}
+	}()
+	e.handBack(jobs)
+}
+
+// abandonAll gives up every task that runs. The caller holds all locks.
+func (e *Engine) abandonAll() (given []abandoned) {
+	for _, w := range e.lot.workers {
 		var running []Job
 		w.running(func(job Job) { running = append(running, job) })
 		for _, job := range running {
@@ -440,44 +546,36 @@ func (e *Engine) endForce() {
 				w.drop(job)
 			}
 			e.outside.tally.ended[OutcomeAbandoned]++
-			abandoned = append(abandoned, task{w, job})
+			given = append(given, abandoned{w, job})
 		}
 	}
-	e.lot.lost = true
-	var jobs []Job
-	if e.in.scheduler != nil {
-		for _, t := range abandoned {
-			e.in.schedDropped(e, t.job)
-		}
-		jobs = e.takeScheduled() // what they held up
-		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
-		e.outside.tally.removed += uint64(len(jobs))
-	}
-	e.unlockAll(slots)
-	e.handBack(jobs)
+	return given
+}
 
-	ignoring := make([]Ignoring, len(abandoned))
-	if len(abandoned) > 0 {
-		stacks := allStacks()
-		for i, t := range abandoned {
-			ignoring[i] = Ignoring{Name: t.job.Name(), Stack: stackOf(stacks, t.worker)}
-		}
+// ignoring describes the tasks that were given up.
+func ignoring(given []abandoned) []Ignoring {
+	if len(given) == 0 {
+		return nil
 	}
+	stacks := allStacks()
+	list := make([]Ignoring, len(given))
+	for i, t := range given {
+		list[i] = Ignoring{Name: t.job.Name(), Stack: stackOf(stacks, t.worker)}
+	}
+	return list
+}
+
+// finish is the end of a forced stop. If no task and no callback is left, neither
+// are goroutines.
+func (e *Engine) finish(clean bool) {
+	e.checkIdle()
 	s := &e.stop
 	s.mu.Lock()
-	s.ignoring = ignoring
+	clean = clean && s.callbacks == 0
 	s.mu.Unlock()
-	for _, t := range abandoned {
-		err := ErrAbandoned
-		if r := t.job.record(); r != nil {
-			err = r.abandoned()
-			if r.state.Load()&flagObserved != 0 {
-				r.announce()
-			}
-		}
-		e.hookEnded(t.job, OutcomeAbandoned, err)
+	if clean && s.closed() {
+		<-e.lot.gone
 	}
-	e.checkIdle()
 	s.mu.Lock()
 	if !e.isFinished() {
 		close(s.finished)
@@ -526,6 +624,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 	e.signal.Or(signalIdle)
 	e.stop.mu.Unlock()
 	e.checkIdle()
+	defer leaveSlot(ctx)()
 	select {
 	case <-w.signal:
 		e.putWaiter(w)

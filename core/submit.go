@@ -107,6 +107,10 @@ func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
 // waits for room as often as it needs to. Under every other policy the tasks
 // that fit are taken as a batch and the policy applies to each of the others.
 //
+// Inside a task, with its context, the batch is stored with the task's own worker,
+// as far as there is room for it, and started in its order before what came from
+// outside.
+//
 // With no tasks it returns nil, nil.
 func SubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
 	return submitAll(ctx, engine, tasks, false)
@@ -256,7 +260,7 @@ func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 	for n < len(fns) {
 		if e.plain.Load() {
 			from := n
-			taken, err := e.admitBatch(&a, len(fns)-n, func(i int) Job { return jobOfFunc(fns[from+i]) })
+			taken, err := e.admitMany(&a, len(fns)-n, func(i int) Job { return jobOfFunc(fns[from+i]) })
 			if e.hooks.Load() != nil {
 				for _, fn := range fns[n : n+taken] {
 					e.hookAccepted(jobOfFunc(fn))
@@ -388,7 +392,7 @@ func (e *Engine) limitQueue(r *record) {
 func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try bool) (n int, err error) {
 	for n < len(records) {
 		from := n
-		taken, err := e.admitBatch(a, len(records)-n, func(i int) Job { return jobOf(records[from+i]) })
+		taken, err := e.admitMany(a, len(records)-n, func(i int) Job { return jobOf(records[from+i]) })
 		if attributed || e.hooks.Load() != nil || !e.plain.Load() {
 			for _, r := range records[n : n+taken] {
 				e.accepted(r)
@@ -411,6 +415,19 @@ func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try boo
 		n++
 	}
 	return n, nil
+}
+
+// admitMany stores as many of count jobs as there is room for: children in the slot
+// of the task that submits them, as far as that goes.
+func (e *Engine) admitMany(a *admission, count int, job func(int) Job) (n int, err error) {
+	if a.worker != nil && e.in.scheduler == nil {
+		if n, err = e.admitChildren(a, count, job); n == count || err != nil {
+			return n, err
+		}
+	}
+	from := n
+	rest, err := e.admitBatch(a, count-n, func(i int) Job { return job(from + i) })
+	return n + rest, err
 }
 
 // admitBatch stores as many of count jobs as there is room for, under one lock and

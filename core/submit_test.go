@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -289,4 +290,38 @@ func TestRun(t *testing.T) {
 		t.Errorf("the task that nobody can want any more is still there: %+v", s)
 	}
 	release()
+}
+
+// A batch that a task submits goes to its own worker, before what came from outside
+// and in the order of the batch.
+func TestSubmitAll_InsideATaskComesFirst(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1))
+	var mu sync.Mutex
+	var order []string
+	note := func(name string) core.Task[int] {
+		return core.Func(func(context.Context) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, name)
+			return 0, nil
+		})
+	}
+	parent := must(t, e, core.Func(func(ctx context.Context) (int, error) {
+		for range 3 {
+			if err := e.Go(func() { _, _ = note("outside").Execute(ctx) }); err != nil {
+				return 0, err
+			}
+		}
+		_, err := core.SubmitAll(ctx, e, []core.Task[int]{note("a"), note("b"), note("c")})
+		return 0, err
+	}))
+	if _, err := parent.Await(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.WaitIdle(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := order, []string{"a", "b", "c", "outside", "outside", "outside"}; !slices.Equal(got, want) {
+		t.Errorf("the tasks ran in the order %v, want %v", got, want)
+	}
 }

@@ -69,7 +69,7 @@ func (r *record) await(ctx context.Context) error {
 	}
 	// Deferred, because the awaited task may call Goexit and because contexts
 	// that are not the standard library's may panic.
-	defer me.exitCall(w)
+	defer me.exitCall()
 	if me.engine() == r.engine() && me.waitsAs(ctx) && w.runAwaited(r) {
 		return nil
 	}
@@ -288,6 +288,10 @@ func (e *Engine) ring(w *worker, r *record) []string {
 		if next == nil || ended(next.state.Load()) {
 			return nil
 		}
+		// Of another engine's workers the wait may be that of a later task.
+		if again, still := r.runsOn(); again != running || still != on {
+			return nil
+		}
 		r = next
 	}
 	// A task may run inside another that awaits it: those belong to the ring too.
@@ -357,8 +361,32 @@ func (r *record) enterCall(w *worker) bool {
 	}
 }
 
+// leaveSlot gives the slot of the task that ctx belongs to, of whatever engine, to
+// other work for the time of a call that sleeps. It returns the function that takes
+// a slot back. If another goroutine of the task is inside such a call it does
+// nothing.
+func leaveSlot(ctx context.Context) (back func()) {
+	r := taskOf(ctx)
+	if r == nil {
+		return func() {}
+	}
+	state := r.state.Load()
+	if phase(state) != phaseRunning {
+		return func() {}
+	}
+	w := r.engine().worker(runner(state))
+	if !r.enterCall(w) {
+		return func() {}
+	}
+	w.giveUpSlot()
+	return func() {
+		w.takeSlotBack()
+		r.exitCall()
+	}
+}
+
 // exitCall gives the right back, and tells the worker if it waits for that.
-func (r *record) exitCall(*worker) {
+func (r *record) exitCall() {
 	r.state.And(^flagBusy)
 	x := r.extra.Load()
 	if x == nil {
