@@ -75,19 +75,11 @@ const clockName = "clock"
 // stop is a point of the calling goroutine. It reports false if the schedule is
 // over, or not the caller's. A name is given at a goroutine's beginning.
 func (c *Controller) stop(site Site, yields bool, name string) bool {
-	number, bubble := whoami()
-	if bubble != c.bubble {
-		return false
-	}
 	c.mu.Lock()
-	if c.over {
+	g := c.caller()
+	if g == nil || c.over {
 		c.mu.Unlock()
 		return false
-	}
-	g := c.known[number]
-	if g == nil {
-		g = &goroutine{number: number, resume: make(chan struct{}, 1)}
-		c.known[number] = g
 	}
 	if name != "" {
 		g.name = name
@@ -100,6 +92,21 @@ func (c *Controller) stop(site Site, yields bool, name string) bool {
 	return true
 }
 
+// caller returns the calling goroutine, or nil if it is not in the bubble. Numbers
+// are never used twice, so its bubble is asked for once. The caller holds mu.
+func (c *Controller) caller() *goroutine {
+	number := goroutineNumber()
+	g, known := c.known[number]
+	if known {
+		return g
+	}
+	if _, bubble := whoami(); bubble == c.bubble {
+		g = &goroutine{number: number, resume: make(chan struct{}, 1)}
+	}
+	c.known[number] = g
+	return g
+}
+
 func (c *Controller) signal() {
 	select {
 	case c.arrived <- struct{}{}:
@@ -110,18 +117,14 @@ func (c *Controller) signal() {
 // fails is Fail for a goroutine of this schedule. Whether the n-th step fails
 // depends on the seed, the goroutine's name and n alone: not on who else runs.
 func (c *Controller) fails(site Site) (fails, mine bool) {
-	number, bubble := whoami()
-	if bubble != c.bubble {
-		return false, false
-	}
 	if c.config.Faults <= 0 || c.healed.Load() {
 		return false, true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g := c.known[number]
+	g := c.caller()
 	if g == nil || g.name == "" || c.over {
-		return false, true
+		return false, g != nil
 	}
 	g.asked++
 	x := c.config.Seed

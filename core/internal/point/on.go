@@ -97,27 +97,3 @@ func mix(x uint64) uint64 {
 
 // unit makes a number in [0, 1) of x.
 func unit(x uint64) float64 { return float64(x>>11) / (1 << 53) }
-
-// whoami returns the number of the calling goroutine and that of its bubble, or
-// zero. The runtime tells them only in the head of a stack, as in
-// "goroutine 7 [running, synctest bubble 5]:"; that costs about a microsecond.
-func whoami() (goroutine, bubble uint64) {
-	var buffer [96]byte
-	head := buffer[:runtime.Stack(buffer[:], false)]
-	goroutine, rest := number(head[len("goroutine "):])
-	const mark = "bubble "
-	for i := 0; i+len(mark) < len(rest) && rest[i] != '\n'; i++ {
-		if string(rest[i:i+len(mark)]) == mark {
-			bubble, _ = number(rest[i+len(mark):])
-			break
-		}
-	}
-	return goroutine, bubble
-}
-
-func number(text []byte) (n uint64, rest []byte) {
-	for len(text) > 0 && text[0] >= '0' && text[0] <= '9' {
-		n, text = n*10+uint64(text[0]-'0'), text[1:]
-	}
-	return n, text
-}
