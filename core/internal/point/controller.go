@@ -55,6 +55,7 @@ type goroutine struct {
 	resume chan struct{}
 	site   Site
 	yields bool
+	muted  int    // how often its points were made to pass
 	asked  uint64 // how often it has called Fail
 	failed []Site // what has failed since its last point
 
@@ -72,14 +73,14 @@ type Event struct {
 // clockName is who takes a step when the controller lets time pass.
 const clockName = "clock"
 
-// stop is a point of the calling goroutine. It reports false if the schedule is
-// over, or not the caller's. A name is given at a goroutine's beginning.
+// stop is a point of the calling goroutine. It reports false if the caller is not
+// in the bubble. A name is given at a goroutine's beginning.
 func (c *Controller) stop(site Site, yields bool, name string) bool {
 	c.mu.Lock()
 	g := c.caller()
-	if g == nil || c.over {
+	if g == nil || c.over || g.muted > 0 {
 		c.mu.Unlock()
-		return false
+		return g != nil
 	}
 	if name != "" {
 		g.name = name
@@ -105,6 +106,14 @@ func (c *Controller) caller() *goroutine {
 	}
 	c.known[number] = g
 	return g
+}
+
+func (c *Controller) mute(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g := c.caller(); g != nil {
+		g.muted += n
+	}
 }
 
 func (c *Controller) signal() {

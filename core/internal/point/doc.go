@@ -39,7 +39,7 @@
 //
 //   - No point inside a critical section. Who waits for a mutex is not durably
 //     blocked, so the controller would wait for ever; after a minute it shows all
-//     stacks and ends the process.
+//     stacks and ends the process. If it cannot be avoided: [Lock] or [Mute].
 //   - A point in a loop that waits for somebody else's step must be [Yield], or
 //     PCT lets the loop turn for ever.
 //   - Two goroutines must not run at the same time for long: there must be a point

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -49,6 +50,31 @@ func Enter(role string, id int) {
 	c := active.Load()
 	if c == nil || !c.stop(Begin, false, role+"#"+strconv.Itoa(id)) {
 		perturb(Begin)
+	}
+}
+
+// Lock locks a mutex that may be held at a point. Under a controller who finds it
+// taken is at site, and looks again when it is its turn.
+func Lock(mu *sync.Mutex, site Site) {
+	for !mu.TryLock() {
+		if c := active.Load(); c == nil || !c.stop(site, true, "") {
+			mu.Lock()
+			return
+		}
+		runtime.Gosched() // points may be mute
+	}
+}
+
+// Mute makes the points of the calling goroutine pass until Unmute, for a call
+// that is made with a mutex held as well as without.
+func Mute() { mute(1) }
+
+// Unmute undoes Mute.
+func Unmute() { mute(-1) }
+
+func mute(n int) {
+	if c := active.Load(); c != nil {
+		c.mute(n)
 	}
 }
 
