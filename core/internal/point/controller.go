@@ -55,7 +55,6 @@ type goroutine struct {
 	resume chan struct{}
 	site   Site
 	yields bool
-	muted  int    // how often its points were made to pass
 	asked  uint64 // how often it has called Fail
 	failed []Site // what has failed since its last point
 
@@ -78,7 +77,7 @@ const clockName = "clock"
 func (c *Controller) stop(site Site, yields bool, name string) bool {
 	c.mu.Lock()
 	g := c.caller()
-	if g == nil || c.over || g.muted > 0 {
+	if g == nil || c.over {
 		c.mu.Unlock()
 		return g != nil
 	}
@@ -106,14 +105,6 @@ func (c *Controller) caller() *goroutine {
 	}
 	c.known[number] = g
 	return g
-}
-
-func (c *Controller) mute(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if g := c.caller(); g != nil {
-		g.muted += n
-	}
 }
 
 func (c *Controller) signal() {

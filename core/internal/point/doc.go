@@ -37,9 +37,11 @@
 //
 // # Traps
 //
-//   - No point inside a critical section. Who waits for a mutex is not durably
-//     blocked, so the controller would wait for ever; after a minute it shows all
-//     stacks and ends the process. If it cannot be avoided: [Lock] or [Mute].
+//   - No point inside a critical section, but that of a [Mutex]. Who waits for a
+//     sync.Mutex is not durably blocked, so the controller would wait for ever;
+//     after a minute it shows all stacks and ends the process.
+//   - A point between the look at a state and the compare-and-swap, not before both:
+//     otherwise nobody can come between, and a store in its place is never found.
 //   - A point in a loop that waits for somebody else's step must be [Yield], or
 //     PCT lets the loop turn for ever.
 //   - Two goroutines must not run at the same time for long: there must be a point

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,36 +186,27 @@ func TestRun_YieldLetsOthersGo(t *testing.T) {
 	})
 }
 
-// A point may lie in a critical section if everybody enters it by Lock, or if the
-// points in it are mute.
-func TestLock_AllowsPointsInside(t *testing.T) {
-	for name, step := range map[string]func(mu *sync.Mutex){
-		"lock": func(mu *sync.Mutex) {
-			Lock(mu, Resize)
-			At(Pause)
-			mu.Unlock()
-		},
-		"mute": func(mu *sync.Mutex) {
-			mu.Lock()
-			Mute()
-			At(Pause)
-			Unmute()
-			mu.Unlock()
-			At(Pause)
-		},
-	} {
-		s := Check(t, Config{}, 200, func(c *Controller) {
-			var mu sync.Mutex
-			for _, actor := range []string{"a", "b", "c"} {
-				c.Go(actor, func() { step(&mu); step(&mu) })
-			}
-		})
-		if s.Coverage.Visits[Pause] != s.Runs*6 || s.Coverage.Switches[Pause] == 0 {
-			t.Errorf("%s: %v", name, &s.Coverage)
+// A point may lie in a critical section of a Mutex.
+func TestMutex_AllowsPointsInside(t *testing.T) {
+	s := Check(t, Config{}, 200, func(c *Controller) {
+		var mu Mutex
+		inside := 0
+		for _, actor := range []string{"a", "b", "c"} {
+			c.Go(actor, func() {
+				for range 2 {
+					mu.Lock()
+					if inside++; inside != 1 {
+						c.Errorf("%d are inside", inside)
+					}
+					At(Pause)
+					inside--
+					mu.Unlock()
+				}
+			})
 		}
-		if waited := s.Coverage.Visits[Resize] > 0; waited != (name == "lock") {
-			t.Errorf("%s: %v", name, &s.Coverage)
-		}
+	})
+	if s.Coverage.Switches[Pause] == 0 || s.Coverage.Visits[Locked] == 0 {
+		t.Errorf("nobody ever found it taken: %v", &s.Coverage)
 	}
 }
 

@@ -18,8 +18,8 @@ const Enabled = true
 // state is allowed here, because it does not exist without the build tag.
 var active atomic.Pointer[Controller]
 
-// At is a point where another goroutine may go first. It must not be called with
-// a mutex held.
+// At is a point where another goroutine may go first. A mutex that is held there
+// must be a [Mutex].
 func At(site Site) {
 	if c := active.Load(); c == nil || !c.stop(site, false, "") {
 		perturb(site)
@@ -53,28 +53,19 @@ func Enter(role string, id int) {
 	}
 }
 
-// Lock locks a mutex that may be held at a point. Under a controller who finds it
-// taken is at site, and looks again when it is its turn.
-func Lock(mu *sync.Mutex, site Site) {
-	for !mu.TryLock() {
-		if c := active.Load(); c == nil || !c.stop(site, true, "") {
-			mu.Lock()
+// Mutex is a sync.Mutex that may be held at a point. Who finds it taken is at a
+// point too, and looks again when it is let go: who waits for a sync.Mutex is not
+// durably blocked, and the controller would wait for ever.
+type Mutex struct{ sync.Mutex }
+
+// Lock is that of sync.Mutex.
+func (m *Mutex) Lock() {
+	for !m.TryLock() {
+		if c := active.Load(); c == nil || !c.stop(Locked, true, "") {
+			m.Mutex.Lock()
 			return
 		}
-		runtime.Gosched() // points may be mute
-	}
-}
-
-// Mute makes the points of the calling goroutine pass until Unmute, for a call
-// that is made with a mutex held as well as without.
-func Mute() { mute(1) }
-
-// Unmute undoes Mute.
-func Unmute() { mute(-1) }
-
-func mute(n int) {
-	if c := active.Load(); c != nil {
-		c.mute(n)
+		runtime.Gosched() // the schedule may be over
 	}
 }
 

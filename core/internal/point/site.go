@@ -7,8 +7,9 @@ type Site uint8
 // names, unless its comment says otherwise. What may fail there without the engine
 // being wrong is said too: see [Fail].
 const (
-	Begin Site = iota // a goroutine begins
-	Actor             // a step of a test's own
+	Begin  Site = iota // a goroutine begins
+	Actor              // a step of a test's own
+	Locked             // a mutex was found taken (a loop)
 
 	// Admission.
 	Admit        // before a job is stored or refused
@@ -21,12 +22,12 @@ const (
 
 	// Parking and waking.
 	Notify   // before the look whether a worker must be woken
-	Seat     // before the seat of the searcher is taken; may fail: somebody has it
+	Seat     // before the seat of the searcher is taken; for a worker it may fail: somebody has it
 	LeaveIt  // before the seat is left
 	Announce // before a slot is announced as idle
 	Recheck  // after that, before the second look for work
 	Park     // after that, before the sleep
-	Wake     // after it; may fail: woken without a slot
+	Wake     // after it
 	Watch    // between two looks for work before the sleep (a loop)
 	Expire   // before goroutines that were idle for long are ended
 
@@ -34,20 +35,20 @@ const (
 	Take      // before a job is taken from the slot's own places
 	Share     // before a batch is taken from the shared queue; may fail: nothing visible
 	Search    // before another slot is looked into
-	Steal     // before half of it is stolen; may fail: missed
-	Claim     // before queued becomes running; may fail: the state has changed
-	Retire    // before queued or delayed becomes resolving; may fail the same way
+	Steal     // before half of it is stolen; may fail: look again
+	Claim     // between the look at the state and the step from queued to running; may fail: it has changed
+	Retire    // the same for the step from queued or delayed to resolving
 	Start     // after the claim, before the task is called
 	Returned  // after the task has returned, before its slot is released
 	Release   // before a slot is released
 	Credit    // before a slot's units of capacity are returned
 	Borrow    // before a goroutine outside takes an idle slot
 	Unborrow  // before it gives it back
-	EnterCall // before a task's slot is reserved for a call; may fail: the state has changed
+	EnterCall // the same for the step by which a task's slot is reserved for a call
 	ExitCall  // before that is undone
 
 	// Futures.
-	Resolve        // before a result is published; may fail: the state has changed
+	Resolve        // between the look at the state and the step that publishes a result; may fail: it has changed
 	AnnounceResult // after that, before those who wait are told
 	Observe        // before somebody registers for a result
 	AwaitSleep     // before the sleep for a result
@@ -87,7 +88,7 @@ const (
 const Sites = int(sites)
 
 var names = [sites]string{
-	Begin: "begin", Actor: "actor",
+	Begin: "begin", Actor: "actor", Locked: "locked",
 	Admit: "admit", Stored: "stored", AdmitChild: "admitChild", BlockedAdmit: "blockedAdmit",
 	BlockedWake: "blockedWake", WatchRoom: "watchRoom", Evict: "evict",
 	Notify: "notify", Seat: "seat", LeaveIt: "leaveIt", Announce: "announce", Recheck: "recheck", Park: "park",
