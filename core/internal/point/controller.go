@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -25,7 +26,6 @@ type Controller struct {
 	strategy   strategy
 	bubble     uint64
 	arrived    chan struct{} // somebody has come to a point, or an actor has ended
-	steps      atomic.Int64
 	healed     atomic.Bool
 
 	join sync.WaitGroup // the actors but for main
@@ -46,6 +46,7 @@ type Controller struct {
 	cleanups []func()
 	ctx      context.Context
 	end      context.CancelFunc
+	log      *os.File // the choices so far, for a schedule that crashes the process; or nil
 }
 
 // goroutine is one that has been at a point.
@@ -247,9 +248,11 @@ func (c *Controller) choose() (*goroutine, next) {
 	if c.left > 0 {
 		choices = append(slices.Clone(choices), c.clock)
 	}
-	c.steps.Add(1)
 	i := c.strategy.choose(choices)
 	g := choices[i]
+	if c.log != nil {
+		_, _ = c.log.WriteString(" " + g.name)
+	}
 	if g == c.clock {
 		c.left--
 		c.trace = append(c.trace, Event{Name: clockName, Site: Actor})

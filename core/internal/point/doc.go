@@ -44,6 +44,10 @@
 //     otherwise nobody can come between, and a store in its place is never found.
 //   - A point in a loop that waits for somebody else's step must be [Yield], or
 //     PCT lets the loop turn for ever.
+//   - A goroutine that is let go runs to its next point: two steps without a point
+//     between them are one. A scenario puts At(Actor) between its own.
+//   - No time-outs as a net: where one ends a wait that would never end, a lost
+//     wake-up looks like a slow answer. Wait without end; a hang is found.
 //   - Two goroutines must not run at the same time for long: there must be a point
 //     right after each place where a goroutine is woken, and at the beginning of
 //     each goroutine ([Enter]). A select with two ready cases and the order of a
@@ -56,5 +60,7 @@
 //   - Code that spins only if there are more processors does not do so here: Run
 //     sets GOMAXPROCS to one. Do not run it beside parallel tests.
 //   - rapid.Check goes outside Run, not inside.
+//   - A panic in a goroutine of the engine ends the process. Set GOMAN_POINTS_LOG to a
+//     file and run the test again: the file then tells the schedule.
 //   - A schedule that fails may leave its goroutines behind, asleep for ever.
 package point

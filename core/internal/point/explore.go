@@ -23,6 +23,8 @@ func Run(t *testing.T, config Config, body func(*Controller)) *Report {
 		known: make(map[uint64]*goroutine), names: make(map[string]int),
 		left: config.Ticks, clock: &goroutine{name: clockName},
 	}
+	c.openLog()
+	defer c.log.Close() // of a nil file it does nothing
 	dog := time.AfterFunc(time.Minute, c.bark)
 	defer dog.Stop()
 	c.inBubble(t, body)
@@ -31,6 +33,23 @@ func Run(t *testing.T, config Config, body func(*Controller)) *Report {
 		r.Diverged = s.diverged
 	}
 	return r
+}
+
+// openLog makes the file that GOMAN_POINTS_LOG names. After each step it holds the
+// text by which Replay repeats the schedule so far, so a schedule that crashes the
+// process can be found by running the same test again.
+func (c *Controller) openLog() {
+	path := os.Getenv("GOMAN_POINTS_LOG")
+	if path == "" {
+		return
+	}
+	var err error
+	if c.log, err = os.Create(path); err == nil {
+		_, err = c.log.WriteString(c.config.Text())
+	}
+	if err != nil {
+		c.TB.Fatal(err)
+	}
 }
 
 // inBubble runs the schedule. The runtime panics here if goroutines are left

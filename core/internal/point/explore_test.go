@@ -4,7 +4,10 @@ package point
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +76,21 @@ func TestRun_RepeatsItself(t *testing.T) {
 	}
 	if len(different) < 190 {
 		t.Errorf("200 seeds made %d different schedules", len(different))
+	}
+}
+
+// The log holds the text of the last schedule, for one that crashes the process.
+func TestRun_KeepsALog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	t.Setenv("GOMAN_POINTS_LOG", path)
+	r := Run(t, Config{Seed: 3, Faults: 0.1}, submitAgainstPark(mistakes{}))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(string(text))
+	if err != nil || c.Seed != 3 || !slices.Equal(c.Choices, r.Choices()) {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 

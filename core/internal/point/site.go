@@ -13,7 +13,7 @@ const (
 
 	// Admission.
 	Admit        // before a job is stored or refused
-	Stored       // after it was stored, before a worker is notified
+	Stored       // after it was stored, before it is visible
 	AdmitChild   // before a child is stored in its parent's slot
 	BlockedAdmit // before a submitter lines up for room
 	BlockedWake  // after it was let in or sent away
