@@ -45,7 +45,9 @@ func (c *Controller) openLog() {
 	}
 	var err error
 	if c.log, err = os.Create(path); err == nil {
-		_, err = c.log.WriteString(c.config.Text())
+		config := c.config
+		config.Choices = nil
+		_, err = c.log.WriteString(config.Text())
 	}
 	if err != nil {
 		c.TB.Fatal(err)
