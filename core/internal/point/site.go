@@ -40,7 +40,6 @@ const (
 	Retire    // the same for the step from queued or delayed to resolving
 	Start     // after the claim, before the task is called
 	Returned  // after the task has returned, before its slot is released
-	Release   // before a slot is released
 	Credit    // before a slot's units of capacity are returned
 	Borrow    // before a goroutine outside takes an idle slot
 	Unborrow  // before it gives it back
@@ -94,7 +93,7 @@ var names = [sites]string{
 	Notify: "notify", Seat: "seat", LeaveIt: "leaveIt", Announce: "announce", Recheck: "recheck", Park: "park",
 	Wake: "wake", Watch: "watch", Expire: "expire",
 	Take: "take", Share: "share", Search: "search", Steal: "steal", Claim: "claim", Retire: "retire", Start: "start",
-	Returned: "returned", Release: "release", Credit: "credit", Borrow: "borrow", Unborrow: "unborrow",
+	Returned: "returned", Credit: "credit", Borrow: "borrow", Unborrow: "unborrow",
 	EnterCall: "enterCall", ExitCall: "exitCall",
 	Resolve: "resolve", AnnounceResult: "announceResult", Observe: "observe", AwaitSleep: "awaitSleep",
 	AwaitWake: "awaitWake", Callback: "callback", CancelIt: "cancel", Limit: "limit",
