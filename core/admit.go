@@ -4,8 +4,9 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 	"sync/atomic"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // This file alone lets jobs in or refuses them.
@@ -31,7 +32,7 @@ import (
 // intake is where jobs enter.
 type intake struct {
 	_        [64]byte
-	mu       sync.Mutex
+	mu       point.Mutex
 	closed   bool
 	room     int // free units
 	capacity int // -1 for unbounded
@@ -123,6 +124,7 @@ func (e *Engine) admit(a *admission) error {
 		}
 	}
 	in := &e.in
+	point.At(point.Admit)
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
@@ -159,6 +161,7 @@ func (e *Engine) store(job Job) error {
 	} else {
 		in.queue.push(job)
 	}
+	point.At(point.Stored)
 	in.room--
 	in.accepted++
 	if !in.visible.Load() {
@@ -204,6 +207,7 @@ func (e *Engine) admitChildren(a *admission, count int, job func(int) Job) (n in
 		return 0, nil
 	}
 	for lent := false; ; lent = true {
+		point.At(point.AdmitChild)
 		s.mu.Lock()
 		signals := e.signal.Load()
 		if signals&(signalDraining|signalStopping) != 0 && !e.acceptsChild(a) {
@@ -317,6 +321,7 @@ func (e *Engine) calm() {
 
 // returnCredit returns the units that s has got back.
 func (e *Engine) returnCredit(s *slot) {
+	point.At(point.Credit)
 	in := &e.in
 	in.lock()
 	s.mu.Lock()
@@ -440,6 +445,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 		}
 	}
 	b := &blockedJob{job: a.job, waiter: e.getWaiter(), inside: a.worker != nil}
+	point.At(point.BlockedAdmit)
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()
@@ -471,9 +477,11 @@ func (e *Engine) admitWaiting(a *admission) error {
 		select {
 		case <-b.waiter.signal:
 			waits = false
+			point.At(point.BlockedWake)
 		case <-over:
 		case <-done:
 			waits = false
+			point.At(point.BlockedWake)
 			in.lock()
 			if gaveUp = b.queued; gaveUp {
 				in.unlink(b)
@@ -517,6 +525,7 @@ func (e *Engine) watchRoom(a *admission) (done bool, err error) {
 	}
 	in := &e.in
 	for look := range roomLooks {
+		point.Yield(point.WatchRoom)
 		runtime.Gosched()
 		if !in.mu.TryLock() {
 			continue
@@ -545,6 +554,7 @@ func (e *Engine) watchRoom(a *admission) (done bool, err error) {
 
 // admitNow is the last try of a submitter that does not wait.
 func (e *Engine) admitNow(a *admission) error {
+	point.At(point.Admit)
 	in := &e.in
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {
@@ -588,6 +598,7 @@ func (e *Engine) admitDiscarded(a *admission) error {
 
 // admitFor makes room for the newcomer by giving up a queued job.
 func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
+	point.At(point.Evict)
 	in := &e.in
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Again is the error with which a task, or an interceptor, asks to be run again
@@ -68,6 +70,7 @@ func wish(err error) *AgainError {
 func (w *worker) runAgain(r *record, again *AgainError) bool {
 	e := w.engine
 	x := r.needExtra()
+	point.At(point.Delay)
 	// Cancel and the run limit decide under the same mutex: whichever of them
 	// comes first ends the task, whichever comes later finds it delayed.
 	x.mu.Lock()
@@ -150,6 +153,7 @@ func (r *record) becomeDelayed() {
 // readmit queues a delayed record again.
 func (r *record) readmit() {
 	e := r.engine()
+	point.At(point.Readmit)
 	e.in.lock()
 	if _, waits := e.in.delayed[r]; !waits || e.in.held {
 		e.in.mu.Unlock()

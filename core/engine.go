@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Engine runs tasks on a bounded number of workers. Make one with New; the zero
@@ -46,9 +48,9 @@ type Engine struct {
 	outside slot // counts what happens outside every slot; stores nothing
 	waiters sync.Pool
 
-	waitGraph sync.Mutex // see wait.go
-	config    sync.Mutex // serialises changes of settings, chain and hooks
-	kindLock  sync.Mutex
+	waitGraph point.Mutex // see wait.go
+	config    point.Mutex // serialises changes of settings, chain and hooks
+	kindLock  point.Mutex
 	allKinds  map[unsafe.Pointer]*kind // guarded by kindLock
 	stop      stopping
 
@@ -197,6 +199,7 @@ func (e *Engine) Reconfigure(options ...Option) error {
 		s := e.settings.Load()
 		old = s.Config
 		c, err = configure(old, options)
+		point.At(point.Resize)
 		e.config.Lock()
 		if e.settings.Load() == s {
 			break
@@ -337,6 +340,7 @@ func (e *Engine) Pause() error {
 	if !e.made() || e.IsClosed() {
 		return e.notRunning()
 	}
+	point.At(point.Pause)
 	before := e.signal.Load()
 	for ; ; before = e.signal.Load() {
 		if before&signalDraining != 0 {
@@ -350,6 +354,7 @@ func (e *Engine) Pause() error {
 	// once all mutexes have been taken, every later start has seen it. What was
 	// counted before that has to begin before Pause may return.
 	for e.isStarting() {
+		point.Yield(point.Pause)
 		runtime.Gosched()
 	}
 	if before&signalPaused == 0 {
@@ -379,6 +384,7 @@ func (e *Engine) Resume() error {
 }
 
 func (e *Engine) unpause() bool {
+	point.At(point.Resume)
 	before := e.signal.And(^signalPaused)
 	if before&signalPaused == 0 {
 		return false

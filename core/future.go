@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Future is the result of a task that was accepted. It is resolved exactly once
@@ -193,8 +195,10 @@ func (f *Future[T]) OnDone(fn func(T, error)) {
 func (r *record) finish() {
 	for {
 		old := r.state.Load()
-		if r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
+		point.At(point.Resolve)
+		if !point.Fail(point.Resolve) && r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
 			if old&flagObserved != 0 {
+				point.At(point.AnnounceResult)
 				r.announce()
 			}
 			return
@@ -211,7 +215,8 @@ func (r *record) succeed() bool {
 		return false
 	}
 	r.setResult(nil)
-	if !r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
+	point.At(point.Resolve)
+	if point.Fail(point.Resolve) || !r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
 		return false
 	}
 	// An extra made since then is the business of whoever made it: they look at
@@ -268,7 +273,9 @@ func (r *record) announce() {
 }
 
 func (r *record) doneChannel() <-chan struct{} {
+	point.At(point.Observe)
 	x := r.needExtra()
+	point.At(point.Observe)
 	x.mu.Lock()
 	if x.done == nil {
 		x.done = make(chan struct{})
@@ -283,7 +290,9 @@ func (r *record) doneChannel() <-chan struct{} {
 }
 
 func (r *record) onDone(fn func()) {
+	point.At(point.Observe)
 	x := r.needExtra()
+	point.At(point.Observe)
 	x.mu.Lock()
 	x.callbacks = append(x.callbacks, fn)
 	if r.observe() {
@@ -316,6 +325,7 @@ func (r *record) runCallbacks(x *extra) {
 		go r.runCallbacks(x) // a callback called Goexit: go on without it
 	}()
 	for {
+		point.At(point.Callback)
 		x.mu.Lock()
 		if len(x.callbacks) == 0 {
 			x.calling, x.callbacks = false, nil
@@ -396,6 +406,7 @@ func (r *record) cancelWaiting(cause error) {
 
 // cancel cancels the record, whatever it does at the moment.
 func (r *record) cancel(cause error) bool {
+	point.At(point.CancelIt)
 	for {
 		switch state := r.state.Load(); phase(state) {
 		case phaseQueued:
@@ -417,6 +428,7 @@ func (r *record) cancel(cause error) bool {
 			if state&flagAgain == 0 {
 				return false
 			}
+			point.Yield(point.CancelIt)
 			runtime.Gosched() // it is about to be delayed, and then can be cancelled
 		default:
 			return false

@@ -2,9 +2,10 @@ package core
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // This file alone puts goroutines to sleep for want of work and wakes them.
@@ -62,7 +63,7 @@ type lot struct {
 	callbacks atomic.Int32 // goroutines that call OnDone functions
 	_         [64]byte
 
-	mu       sync.Mutex
+	mu       point.Mutex
 	limit    int       // how many slots may be held
 	busy     int       // how many are
 	slots    []*slot   // all there ever were, by index
@@ -101,6 +102,7 @@ const (
 func (l *lot) enter() { l.goroutines.Add(1) }
 
 func (l *lot) leave() {
+	point.At(point.Gone)
 	if l.goroutines.Add(-1) == 0 {
 		l.mu.Lock()
 		l.checkGone()
@@ -202,6 +204,7 @@ func (e *Engine) visible() bool { return e.in.visible.Load() || e.lot.local.Load
 // notify wakes a worker for a job that was made visible, if one is asleep and
 // nobody is searching.
 func (e *Engine) notify() {
+	point.At(point.Notify)
 	if e.lot.available.Load() > 0 && e.lot.searching.Load() == 0 {
 		e.wake()
 	}
@@ -218,6 +221,7 @@ func (e *Engine) wake() {
 
 // wakeOne is wake without a look at the settings.
 func (e *Engine) wakeOne() {
+	point.At(point.Seat)
 	l := &e.lot
 	for l.searching.CompareAndSwap(0, 1) {
 		l.mu.Lock()
@@ -229,7 +233,9 @@ func (e *Engine) wakeOne() {
 		// All slots are held by goroutines that look again before they sleep.
 		closing := l.closing
 		l.mu.Unlock()
+		point.At(point.LeaveIt)
 		l.searching.Store(0)
+		point.At(point.Recheck)
 		// A producer that found the seat taken has woken nobody, and a slot may
 		// have become idle since: whoever leaves the seat looks again.
 		if closing || l.available.Load() == 0 || !e.visible() {
@@ -288,6 +294,7 @@ func (w *worker) park() bool {
 	for range threadLocks {
 		runtime.UnlockOSThread() // a task may have forgotten to
 	}
+	point.At(point.Announce)
 	s := w.slot.Load()
 	w.slot.Store(nil)
 	l.mu.Lock()
@@ -301,11 +308,14 @@ func (w *worker) park() bool {
 	l.spares = append(l.spares, w)
 	e.armIdle()
 	l.mu.Unlock()
+	point.At(point.Recheck)
 	if e.visible() {
 		e.wake()
 	}
 	e.checkIdle()
+	point.At(point.Park)
 	s = <-w.wake
+	point.At(point.Wake)
 	if s == nil {
 		return false
 	}
@@ -315,6 +325,7 @@ func (w *worker) park() bool {
 
 func (w *worker) leaveSearch() {
 	if w.searching {
+		point.At(point.LeaveIt)
 		w.searching = false
 		w.engine.lot.searching.Store(0)
 	}
@@ -347,6 +358,7 @@ func (w *worker) watchFlags() bool {
 		if e.signal.Load()&(signalLeave|signalIdle) != 0 {
 			return false
 		}
+		point.Yield(point.Watch)
 		runtime.Gosched()
 	}
 	l.watch = max(l.watch/2, watchMin)
@@ -355,6 +367,7 @@ func (w *worker) watchFlags() bool {
 
 // giveUpSlot gives w's slot away for the time of a wait inside a task.
 func (w *worker) giveUpSlot() {
+	point.At(point.HandOver)
 	e, l := w.engine, &w.engine.lot
 	s := w.slot.Load()
 	w.slot.Store(nil)
@@ -364,6 +377,7 @@ func (w *worker) giveUpSlot() {
 		e.putSlot(s)
 	}
 	l.mu.Unlock()
+	point.At(point.Recheck)
 	if e.visible() {
 		e.wake()
 	}
@@ -371,6 +385,7 @@ func (w *worker) giveUpSlot() {
 
 // takeSlotBack gets w a slot again, before any new work starts.
 func (w *worker) takeSlotBack() {
+	point.At(point.TakeBack)
 	e, l := w.engine, &w.engine.lot
 	l.mu.Lock()
 	if w.foreign {
@@ -395,6 +410,7 @@ func (w *worker) takeSlotBack() {
 	e.signal.Or(signalResume)
 	l.mu.Unlock()
 	w.slot.Store(<-w.wake)
+	point.At(point.Resumed)
 }
 
 // borrow takes an idle slot for a goroutine that is not the engine's, or
@@ -428,6 +444,7 @@ func (e *Engine) borrowedWorker() *worker {
 
 // unborrow gives a borrowed worker back, with its slot if it has one.
 func (e *Engine) unborrow(w *worker) {
+	point.At(point.Unborrow)
 	l := &e.lot
 	s := w.slot.Load()
 	w.slot.Store(nil)
@@ -478,6 +495,7 @@ func (e *Engine) rearmIdle() {
 // endIdle ends as many spares as were never needed since the timer was set,
 // the longest idle first.
 func (e *Engine) endIdle() {
+	point.At(point.Expire)
 	l, s := &e.lot, e.settings.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -516,6 +534,7 @@ func (e *Engine) setLimit(n int) {
 // closeLot ends the goroutines that have no task; the others end when theirs
 // does.
 func (e *Engine) closeLot() {
+	point.At(point.CloseLot)
 	l := &e.lot
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,10 +2,11 @@ package core
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // A record is the part of a Future that does not depend on its type: what the
@@ -137,7 +138,8 @@ func (r *record) claim(w *worker) bool {
 		if phase(old) != phaseQueued {
 			return false
 		}
-		if r.state.CompareAndSwap(old, phaseRunning|flagsOf(old)|uint64(w.id)<<workerShift) {
+		point.At(point.Claim)
+		if !point.Fail(point.Claim) && r.state.CompareAndSwap(old, phaseRunning|flagsOf(old)|uint64(w.id)<<workerShift) {
 			return true
 		}
 	}
@@ -151,7 +153,8 @@ func (r *record) retire(from uint64) bool {
 		if phase(old) != from {
 			return false
 		}
-		if r.state.CompareAndSwap(old, phaseResolving|flagsOf(old)) {
+		point.At(point.Retire)
+		if !point.Fail(point.Retire) && r.state.CompareAndSwap(old, phaseResolving|flagsOf(old)) {
 			return true
 		}
 	}
@@ -166,7 +169,8 @@ func (r *record) leave(mark uint64) (busy, ok bool) {
 		if phase(old) != phaseRunning {
 			return old&flagBusy != 0, false
 		}
-		if r.state.CompareAndSwap(old, old&^phaseMask|phaseResolving|mark) {
+		point.At(point.Resolve)
+		if !point.Fail(point.Resolve) && r.state.CompareAndSwap(old, old&^phaseMask|phaseResolving|mark) {
 			return old&flagBusy != 0, true
 		}
 	}
@@ -198,7 +202,7 @@ type extra struct {
 	runEnd   atomic.Pointer[time.Time] // when that limit passes
 	expired  atomic.Bool               // it has passed
 
-	mu        sync.Mutex
+	mu        point.Mutex
 	waiters   []*waiter
 	callbacks []func()
 	calling   bool          // a goroutine is running callbacks

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Handler runs a job and returns its error, which becomes the error of the
@@ -165,6 +167,7 @@ func (e *Engine) caught(job Job, v any) error {
 // run runs the job that was started for the worker's loop.
 func (w *worker) run(job Job) {
 	e := w.engine
+	point.At(point.Start)
 	w.begun.Store(w.started)
 	r := job.record()
 	switch {
@@ -191,6 +194,7 @@ func (r *record) isPlain() bool {
 // runNested runs a job that was started on a goroutine that waits for it, with
 // a recover of its own. After a Goexit it does not return.
 func (w *worker) runNested(job Job) {
+	point.At(point.Start)
 	w.begun.Store(w.started)
 	normal := false
 	defer func() {
@@ -272,6 +276,7 @@ func (w *worker) prepare(r *record) error {
 // overrun ends the context of a task that is over its run limit. It has no effect
 // on a later attempt, for which the limit counts anew.
 func (r *record) overrun(x *extra, attempt int32) {
+	point.At(point.Limit)
 	x.mu.Lock()
 	over := phase(r.state.Load()) == phaseRunning && x.attempts.Load() == attempt
 	if over {
@@ -286,6 +291,7 @@ func (r *record) overrun(x *extra, attempt int32) {
 
 // expire resolves a task that has waited longer than its queue limit.
 func (r *record) expire(limit time.Duration) {
+	point.At(point.Limit)
 	if !r.retire(phaseQueued) {
 		return
 	}
@@ -327,6 +333,7 @@ func (w *worker) conclude(job Job, err error) {
 			f, err = e.examine(job, err) // something has come between
 		}
 	}
+	point.At(point.Returned)
 	busy, ok := r.leave(0)
 	if busy {
 		defer r.settleCalls(busy) // also if a hook calls Goexit

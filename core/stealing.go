@@ -1,6 +1,6 @@
 package core
 
-import "sync"
+import "github.com/uptutu/goman/core/internal/point"
 
 // The built-in scheduler is work stealing. Tasks from outside enter a shared
 // first-in first-out queue (intake.queue). Each worker slot has two places of
@@ -28,7 +28,7 @@ const sharedEvery = 61
 // are as many as workers; goroutines borrow them.
 type slot struct {
 	_     [64]byte // keep the slots of different workers on different cache lines
-	mu    sync.Mutex
+	mu    point.Mutex
 	index int
 	looks uint32 // how often this slot has looked for work
 	tally tally

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // The end of an engine.
@@ -23,7 +24,7 @@ import (
 
 // stopping is the state of that.
 type stopping struct {
-	mu        sync.Mutex
+	mu        point.Mutex
 	begun     bool          // Shutdown or Close was called
 	forced    bool          // stopping has begun
 	patient   int           // callers of Shutdown who still wait
@@ -160,6 +161,7 @@ func (e *Engine) drain(ctx context.Context) (last bool) {
 	case <-e.stop.finished:
 	case <-ctx.Done():
 	}
+	point.At(point.Finish)
 	return false
 }
 
@@ -284,6 +286,7 @@ func (e *Engine) beginDrain() {
 		return
 	}
 	children := e.settings.Load().AcceptChildren
+	point.At(point.Drain)
 	in.lock()
 	// One step: before it the engine accepts, after it it may be found at its end.
 	in.closed, in.held = true, true
@@ -344,6 +347,7 @@ func (e *Engine) handBackDelayed(r *record) {
 
 // handBack describes jobs that were taken and counted, then resolves them.
 func (e *Engine) handBack(jobs []Job) {
+	point.At(point.HandBack)
 	undone := make([]Undone, len(jobs))
 	for i, job := range jobs {
 		undone[i] = e.undone(job)
@@ -429,6 +433,7 @@ func (e *Engine) beginForce() {
 
 	// Another caller may have begun the drain and not come as far as this.
 	e.signal.Or(signalDraining | signalIdle | signalStopping)
+	point.At(point.Force)
 	slots := e.lockAll()
 	in.closed, in.held = true, true
 	for in.first != nil {
@@ -493,6 +498,7 @@ type abandoned struct {
 
 // endForce abandons what still runs, and ends the engine.
 func (e *Engine) endForce() {
+	point.At(point.Abandon)
 	slots := e.lockAll()
 	given := e.abandonAll()
 	e.lot.lost = true
@@ -660,6 +666,7 @@ func (e *Engine) isIdle(slots []*slot) bool {
 // checkIdle tells those who wait for it if the engine is idle. It must be
 // called, without locks, after everything that may have ended the last task.
 func (e *Engine) checkIdle() {
+	point.At(point.CheckIdle)
 	if e.signal.Load()&signalIdle == 0 {
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"unsafe"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Submit hands task to engine and returns the future of its result. If the
@@ -208,9 +210,11 @@ func (e *Engine) Go(fn func()) error {
 	if e.made() && fn != nil && e.plain.Load() && e.signal.Load()&(signalSlow|signalDraining) == 0 {
 		// The short way of what admit does.
 		in := &e.in
+		point.At(point.Admit)
 		in.lock()
 		if !in.closed && in.first == nil && in.room > 0 {
 			in.queue.push(jobOfFunc(fn))
+			point.At(point.Stored)
 			in.room--
 			in.accepted++
 			if !in.visible.Load() {
@@ -434,6 +438,7 @@ func (e *Engine) admitMany(a *admission, count int, job func(int) Job) (n int, e
 // with one wake-up.
 func (e *Engine) admitBatch(a *admission, count int, job func(int) Job) (n int, err error) {
 	in := &e.in
+	point.At(point.Admit)
 	in.lock()
 	if in.closed && !e.acceptsChild(a) {
 		in.mu.Unlock()

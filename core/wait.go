@@ -3,6 +3,8 @@ package core
 import (
 	"context"
 	"time"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Waiting. Outside a task a wait is a sleep. Inside a task it must not hold the
@@ -149,6 +151,7 @@ func (e *Engine) runBorrowed(r *record) bool {
 		return false
 	}
 	job := jobOf(r)
+	point.At(point.Borrow)
 	w := e.startBorrowed(job)
 	if w == nil {
 		return false
@@ -209,6 +212,7 @@ func (r *record) watchResult() bool {
 // runAwaited claims r, which may be queued, and runs it here. It reports whether
 // it did; then r is resolved, or waits to be run again.
 func (w *worker) runAwaited(r *record) bool {
+	point.At(point.Inline)
 	e := r.engine()
 	s := w.slot.Load()
 	if s == nil || phase(r.state.Load()) != phaseQueued {
@@ -248,6 +252,7 @@ func (w *worker) runAwaited(r *record) bool {
 // sleepFor lets w's slot go to other work until r is resolved or ctx ends.
 func (w *worker) sleepFor(ctx context.Context, r *record) error {
 	e := w.engine
+	point.At(point.Ring)
 	e.waitGraph.Lock()
 	w.waits.Store(r)
 	if ring := e.ring(w, r); ring != nil {
@@ -355,7 +360,8 @@ func (r *record) enterCall(w *worker) bool {
 		if phase(old) != phaseRunning || old&flagBusy != 0 || runner(old) != w.id {
 			return false
 		}
-		if r.state.CompareAndSwap(old, old|flagBusy) {
+		point.At(point.EnterCall)
+		if !point.Fail(point.EnterCall) && r.state.CompareAndSwap(old, old|flagBusy) {
 			return true
 		}
 	}
@@ -387,6 +393,7 @@ func leaveSlot(ctx context.Context) (back func()) {
 
 // exitCall gives the right back, and tells the worker if it waits for that.
 func (r *record) exitCall() {
+	point.At(point.ExitCall)
 	r.state.And(^flagBusy)
 	x := r.extra.Load()
 	if x == nil {
@@ -435,8 +442,10 @@ func (r *record) sleep(ctx context.Context) error {
 // sleepUntil is sleep that may be broken off by over: then it reports false.
 func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done bool, err error) {
 	e := r.engine()
+	point.At(point.Observe)
 	x := r.needExtra()
 	w := e.getWaiter()
+	point.At(point.Observe)
 	x.mu.Lock()
 	if r.observe() {
 		x.mu.Unlock()
@@ -446,14 +455,17 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 	x.waiters = append(x.waiters, w)
 	x.mu.Unlock()
 	r.watchParent(ctx)
+	point.At(point.AwaitSleep)
 	select {
 	case <-w.signal:
+		point.At(point.AwaitWake)
 		e.putWaiter(w)
 		return true, nil
 	case <-over:
 		r.forget(x, w)
 		return false, nil
 	case <-ctx.Done():
+		point.At(point.AwaitWake)
 		if phase(r.state.Load()) == phaseQueued {
 			if cause := r.interrupted(); cause != nil {
 				// The same context governs the task: it will not start any more.

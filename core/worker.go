@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // worker is a goroutine that runs tasks, while it holds a slot. There is one
@@ -78,6 +80,7 @@ const (
 
 // main is the life of a goroutine of the engine.
 func (w *worker) main() {
+	point.Enter("worker", int(w.id))
 	normal := false
 	defer func() {
 		if normal {
@@ -121,6 +124,7 @@ func (w *worker) session() (more bool) {
 			return false
 		}
 		w.run(job)
+		point.At(point.Returned)
 		if s := w.slot.Load(); w.unsettled && s != nil {
 			w.runBatch(s)
 		}
@@ -151,6 +155,7 @@ func (w *worker) rescue(more *bool) {
 func (w *worker) runBatch(s *slot) {
 	e := w.engine
 	for {
+		point.At(point.Take)
 		s.mu.Lock()
 		w.settle(s)
 		s.looks++
@@ -167,6 +172,7 @@ func (w *worker) runBatch(s *slot) {
 			w.started++
 			w.job = job
 			s.mu.Unlock()
+			point.At(point.Start)
 			w.begun.Store(w.started)
 			job.call()
 			w.unsettled = true
@@ -195,6 +201,7 @@ func (w *worker) next() (Job, bool) {
 			}
 			continue
 		}
+		point.At(point.Take)
 		// The usual case: something is left in the slot's own places.
 		job, signals := w.nextLocal(s)
 		if !job.IsZero() {
@@ -329,7 +336,8 @@ func (w *worker) drop(job Job) bool {
 // scheduler, and starts the first.
 func (w *worker) nextShared(s *slot) (job Job) {
 	e := w.engine
-	if !e.in.visible.Load() {
+	point.At(point.Share)
+	if !e.in.visible.Load() || point.Fail(point.Share) {
 		return Job{}
 	}
 	e.in.lock()
@@ -441,8 +449,9 @@ func (w *worker) startScheduled(s *slot) Job {
 // that has something stores. It reports whether it did.
 func (w *worker) searchOthers(s *slot) bool {
 	l := &w.engine.lot
+	point.At(point.Search)
 	if !w.searching {
-		if !l.searching.CompareAndSwap(0, 1) {
+		if point.Fail(point.Seat) || !l.searching.CompareAndSwap(0, 1) {
 			return false // somebody searches already, and will wake us if need be
 		}
 		w.searching = true
@@ -458,6 +467,11 @@ func (w *worker) searchOthers(s *slot) bool {
 	offset := int(w.random>>8) % len(slots)
 	for i := range slots {
 		victim := slots[(i+offset)%len(slots)]
+		point.At(point.Steal)
+		if point.Fail(point.Steal) {
+			l.local.Store(true)
+			return true // another look
+		}
 		if victim == s && s.holds() || victim != s && w.steal(s, victim) {
 			l.local.Store(true)
 			return true
