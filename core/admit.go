@@ -304,13 +304,14 @@ func (e *Engine) collect() {
 	e.outside.mu.Unlock()
 }
 
-// calmRoom is how much room ends the hungry state, in a queue that is larger.
+// calmRoom is how much room ends the hungry state, in a queue that is larger, if
+// not more slots than that would have to be gathered from the next time.
 const calmRoom = 32
 
 // calm ends the hungry state once there is room again. The caller holds in.mu.
 func (e *Engine) calm() {
 	in := &e.in
-	if in.first == nil && in.room >= min(in.capacity/2+1, calmRoom) && e.signal.Load()&signalHungry != 0 {
+	if in.first == nil && in.room >= min(in.capacity/2+1, max(calmRoom, int(e.lot.width.Load()))) && e.signal.Load()&signalHungry != 0 {
 		e.signal.And(^signalHungry)
 	}
 }
@@ -512,7 +513,7 @@ const (
 // some room gather, since it will be wanted soon. It never overtakes those who
 // sleep already. It reports done = false if there still is no room.
 func (e *Engine) watchRoom(a *admission) (done bool, err error) {
-	if e.procs.Load() < 2 || e.lot.width.Load() > fewSlots {
+	if e.procs.Load() < 2 {
 		return false, nil
 	}
 	in := &e.in

@@ -36,7 +36,7 @@ type slot struct {
 	// starting tasks and not yet returned (admit.go).
 	credit int
 
-	batch      [batchJobs]Job // FIFO: batch[first:end]
+	batch      []Job // FIFO: batch[first:end]; made when first needed, for batchJobs
 	first, end int
 	sequence   uint64 // of batch[0], in the order of the shared queue
 	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
@@ -91,8 +91,17 @@ func (s *slot) takeNewestChild(job Job) bool {
 	return true
 }
 
+// needBatch makes the batch: a slot of an engine of many workers may never take more
+// than one job at a time.
+func (s *slot) needBatch() {
+	if s.batch == nil {
+		s.batch = make([]Job, batchJobs)
+	}
+}
+
 // fill moves up to n jobs from the front of q into the empty batch.
 func (s *slot) fill(q *fifo, n int) {
+	s.needBatch()
 	s.sequence = q.popped
 	s.first, s.end = 0, q.popAll(s.batch[:n])
 }
@@ -101,11 +110,12 @@ func (s *slot) fill(q *fifo, n int) {
 // batch must be empty: of its batch the newer half, or else of its children the
 // older half. The caller holds both mutexes.
 func (s *slot) stealFrom(victim *slot) bool {
+	s.needBatch()
 	s.first, s.end = 0, 0
 	if n := victim.end - victim.first; n > 0 {
 		n = (n + 1) / 2
 		s.sequence = victim.sequence + uint64(victim.end-n)
-		s.end = copy(s.batch[:], victim.batch[victim.end-n:victim.end])
+		s.end = copy(s.batch, victim.batch[victim.end-n:victim.end])
 		clear(victim.batch[victim.end-n : victim.end])
 		victim.end -= n
 		return true
@@ -116,7 +126,7 @@ func (s *slot) stealFrom(victim *slot) bool {
 	}
 	n = min((n+1)/2, batchJobs)
 	s.sequence = ^uint64(0) >> 1 // children have no place in the order of the shared queue
-	s.end = copy(s.batch[:], victim.children[victim.oldest:victim.oldest+n])
+	s.end = copy(s.batch, victim.children[victim.oldest:victim.oldest+n])
 	clear(victim.children[victim.oldest : victim.oldest+n])
 	victim.oldest += n
 	switch {
@@ -177,7 +187,7 @@ func (s *slot) flush(q *fifo) {
 		}
 		return true
 	})
-	clear(s.batch[:])
+	clear(s.batch)
 	clear(s.children)
 	s.first, s.end = 0, 0
 	s.resetChildren()
