@@ -98,8 +98,16 @@ func (e *Engine) refuse(why reason, err error) error {
 	if s := e.settings.Load(); s != nil {
 		capacity = s.QueueCapacity
 	}
-	err = &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
-	e.hookRejected(err)
+	refused := &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+	e.hookRejected(refused)
+	return refused
+}
+
+// refuseEnded is refuse for a submitter whose context has ended.
+func (e *Engine) refuseEnded(ctx context.Context) error {
+	own, cause := whyGivenUp(ctx)
+	err := e.refuse(reasonContext, cause)
+	err.(*RefusedError).own = own
 	return err
 }
 
@@ -474,7 +482,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 	}
 	switch {
 	case gaveUp:
-		return e.refuse(reasonContext, context.Cause(a.ctx))
+		return e.refuseEnded(a.ctx)
 	case b.err == nil:
 		return nil
 	case b.err == ErrClosed:

@@ -57,8 +57,8 @@ func (s *stopping) gone() {
 	}
 }
 
-// Undone is an accepted task that the engine did not run. It keeps the task alive.
-// The zero Undone holds none.
+// Undone is an accepted task that was handed back before it was started, or started
+// again. It keeps the task alive. The zero Undone holds none.
 type Undone struct {
 	name     string
 	attrs    Attributes
@@ -158,7 +158,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // Close ends the engine by force, as Shutdown does when its context ends, and
 // waits for running tasks until ctx ends; CancelGrace plays no part. It returns
 // nil if nothing was queued or running, otherwise a *ShutdownError that lists
-// what was, also where every task obeyed. Like Shutdown it may be called again,
+// what was, even if every task obeyed. Like Shutdown it may be called again,
 // concurrently, and from inside a task.
 func (e *Engine) Close(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
@@ -231,7 +231,7 @@ func (e *Engine) result() error {
 		return nil
 	}
 	return &ShutdownError{Engine: e.name, Cause: s.cause, Undone: s.undone,
-		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring}
+		Canceled: s.running - len(s.ignoring), Ignoring: s.ignoring}
 }
 
 // beginDrain refuses new work and hands back what waits to be run again.
@@ -510,8 +510,8 @@ func stackOf(stacks []string, w *worker) string {
 }
 
 // WaitIdle waits until every accepted task has ended, those submitted meanwhile
-// included, or ctx ends; then it returns the cause. It closes nothing. A task
-// that calls it with its own context gets ErrInsideTask.
+// included, or ctx ends; then it returns a *WaitError, which matches the cause. It
+// closes nothing. A task that calls it with its own context gets ErrInsideTask.
 func (e *Engine) WaitIdle(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err
@@ -538,7 +538,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 			e.stop.idlers = append(e.stop.idlers[:i], e.stop.idlers[i+1:]...)
 			e.stop.mu.Unlock()
 			e.putWaiter(w)
-			return context.Cause(ctx)
+			return e.gaveUp(ctx, "")
 		}
 	}
 	e.stop.mu.Unlock()

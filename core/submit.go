@@ -13,8 +13,8 @@ import (
 //
 // Submit either returns a future and no error, or an error and no future; then
 // the task will never run. The error is a *RefusedError and matches ErrInvalid,
-// ErrClosed, ErrQueueFull or the cause of ctx. Arguments are checked first,
-// then the engine's state, then ctx.
+// ErrClosed, ErrQueueFull, or the cause and the own error of ctx. Arguments are
+// checked first, then the engine's state, then ctx.
 //
 // Inside a task pass the task's context: the child is then stored with its
 // parent's worker, newest first, and a Submit that waits for room gives the
@@ -331,7 +331,7 @@ func (e *Engine) check(ctx context.Context, nilTask bool) error {
 	case e.signal.Load()&signalDraining != 0 && (e.stop.closed() || !e.settings.Load().AcceptChildren):
 		return e.refuse(reasonClosed, ErrClosed)
 	case ctx.Err() != nil:
-		return e.refuse(reasonContext, context.Cause(ctx))
+		return e.refuseEnded(ctx)
 	}
 	return nil
 }
