@@ -324,6 +324,20 @@ func TestStats_Overdue(t *testing.T) {
 	})
 }
 
+// Panics of functions that are not tasks are counted.
+func TestStats_Failures(t *testing.T) {
+	e := engineFor(t, quietly(), core.WithHooks(core.Hooks{Started: func(core.Job) { panic("hook") }}))
+	f := must(t, e, value(1))
+	f.OnDone(func(int, error) { panic("callback") })
+	if _, err := f.Await(soon(t)); err != nil {
+		t.Error(err)
+	}
+	endEngine(t, e) // waits for the callback
+	if s := e.Stats(); s.Failures != 2 || s.Panicked != 0 || s.Succeeded != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestStats_Check(t *testing.T) {
 	good := core.Stats{Name: "e", Accepted: 6, Queued: 2, Delayed: 1, Running: 3, Waiting: 2, Succeeded: 1}
 	if err := good.Check(); err != nil {
