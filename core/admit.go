@@ -91,16 +91,15 @@ const (
 	reasons
 )
 
-// refuse counts a refusal and returns it as an error.
+// refuse counts a refusal and returns it as an error. The function that submits
+// tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
 	e.rejected[why].Add(1)
 	capacity := 0
 	if s := e.settings.Load(); s != nil {
 		capacity = s.QueueCapacity
 	}
-	refused := &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
-	e.hookRejected(refused)
-	return refused
+	return &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
 }
 
 // refuseEnded is refuse for a submitter whose context has ended.

@@ -180,7 +180,7 @@ func TestStats_ExactWhenResolved(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		var hooked atomic.Uint64
 		e := engineFor(t, core.WithWorkers(2), core.WithHooks(core.Hooks{
-			Ended: func(core.Job, core.Outcome, error) { runtime.Gosched(); hooked.Add(1) }}))
+			Ended: func(core.EndInfo) { runtime.Gosched(); hooked.Add(1) }}))
 		for i := range uint64(3000) {
 			if plain {
 				if err := e.Go(func() {}); err != nil {

@@ -196,7 +196,7 @@ func (e *Engine) addPatient(n int) int {
 func (e *Engine) checkStop(ctx context.Context) error {
 	switch {
 	case !e.made():
-		return e.check(context.Background(), false)
+		return errNotMade()
 	case isNilContext(ctx):
 		return invalidf("the context is nil: use context.Background")
 	}
@@ -268,7 +268,7 @@ func (e *Engine) beginDrain() {
 		e.handBackDelayed(r)
 	}
 	e.unpause()
-	e.hookChanged(ShutdownBegun)
+	e.hookChanged(ChangeShutdownBegun)
 	e.checkIdle()
 }
 
@@ -600,6 +600,6 @@ func (e *Engine) checkIdle() {
 	if ending {
 		defer e.closeLot() // also if a hook calls Goexit
 		e.guard("base context", func() { e.cancel(ErrShutdown) })
-		e.hookChanged(ShutdownEnded)
+		e.hookChanged(ChangeShutdownEnded)
 	}
 }
