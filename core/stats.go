@@ -16,7 +16,7 @@ const (
 	OutcomeCanceled          // cancelled, before or after it started
 	OutcomeTimedOut          // went over its queue limit or its run limit
 	OutcomeDiscarded         // given up because the queue was full
-	OutcomeUndone            // handed back by Shutdown or Close, never started
+	OutcomeUndone            // handed back by Shutdown or Close before it was started, or started again
 	OutcomeAbandoned         // ignored the end of its context when the engine stopped
 	outcomes
 )
@@ -92,7 +92,7 @@ func (s Stats) Ended() uint64 {
 }
 
 // Check returns an error that names each figure that does not add up, or nil.
-// They always should: it is for tests, and for those who trust nobody.
+// They always should: it is for tests.
 func (s Stats) Check() error {
 	var faults []error
 	fault := func(format string, args ...any) {
