@@ -91,15 +91,22 @@ const (
 	reasons
 )
 
-// refuse counts a refusal and returns it as an error.
+// refuse counts a refusal and returns it as an error. The function that submits
+// tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
 	e.rejected[why].Add(1)
 	capacity := 0
 	if s := e.settings.Load(); s != nil {
 		capacity = s.QueueCapacity
 	}
-	err = &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
-	e.hookRejected(err)
+	return &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+}
+
+// refuseEnded is refuse for a submitter whose context has ended.
+func (e *Engine) refuseEnded(ctx context.Context) error {
+	own, cause := whyGivenUp(ctx)
+	err := e.refuse(reasonContext, cause)
+	err.(*RefusedError).own = own
 	return err
 }
 
@@ -493,7 +500,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 	}
 	switch {
 	case gaveUp:
-		return e.refuse(reasonContext, context.Cause(a.ctx))
+		return e.refuseEnded(a.ctx)
 	case b.err == nil:
 		return nil
 	case b.err == ErrClosed:

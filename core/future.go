@@ -10,7 +10,7 @@ import (
 )
 
 // Future is the result of a task that was accepted. It is resolved exactly once
-// with a value and an error, also when the task panics, is cancelled, is
+// with a value and an error, even if the task panics, is cancelled, is
 // discarded, or the engine stops. All methods may be called by any number of
 // goroutines; a Future is never reused. Once resolved it keeps nothing alive
 // but the value and the error.
@@ -104,8 +104,8 @@ func (f *Future[T]) result() (T, error) {
 }
 
 // Await waits until the task has ended and returns its value and its error. It
-// gives up when ctx ends, with an error that matches the context's cause; the
-// task is not affected. A future that is resolved answers at once, whatever ctx
+// gives up when ctx ends, with a *WaitError that matches the context's cause and
+// its own error; the task is not affected. A future that is resolved answers at once, whatever ctx
 // says.
 //
 // Inside a task, pass the task's context. Then the wait does not hold a worker
@@ -139,13 +139,15 @@ func (f *Future[T]) Get() (T, error) {
 	return f.Await(context.Background())
 }
 
-// GetWithTimeout is Get that gives up after d with ErrWaitTimeout; the task is
-// not affected. With d zero or negative it does not wait. Inside a task it holds
+// GetWithTimeout is Get that gives up after d with a *WaitError that matches
+// ErrWaitTimeout; the task is not affected. With d zero or negative it does not wait. Inside a task it holds
 // the worker up; Await with a context that has a timeout does not.
 func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
-	if !ended(f.state.Load()) && !f.record.awaitFor(d) {
-		var zero T
-		return zero, ErrWaitTimeout
+	if !ended(f.state.Load()) {
+		if err := f.record.awaitFor(d); err != nil {
+			var zero T
+			return zero, err
+		}
 	}
 	return f.result()
 }
@@ -179,7 +181,7 @@ func (f *Future[T]) CancelCause(cause error) bool {
 // is. The functions of one future are called one after another in the order of
 // registration, on a goroutine of their own: never on a worker, which they
 // could hold up, and never on the caller's. A panic of fn is reported to the
-// hooks and the logger, and the next function is called all the same. Shutdown
+// logger, and the next function is called all the same. Shutdown
 // waits for fn to return, so fn must not wait for Shutdown. A nil fn is ignored.
 func (f *Future[T]) OnDone(fn func(T, error)) {
 	if fn == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// This file alone puts goroutines to sleep for want of work and wakes them.
+// This file alone puts goroutines to sleep when idle and wakes them.
 //
 // # Slots and goroutines
 //

@@ -54,7 +54,8 @@ type PanicPolicy uint8
 
 const (
 	// PanicContain turns the panic into the future's *PanicError and reports it
-	// at once to the hooks and the logger. It is the default.
+	// at once: to the hooks, and to Config.OnPanic or else the logger. It is the
+	// default.
 	PanicContain PanicPolicy = iota
 	// PanicCrash lets the panic of a task or an interceptor end the process, as
 	// it would without an engine. Panics of hooks and callbacks are contained

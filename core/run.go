@@ -16,16 +16,16 @@ type Handler func(ctx context.Context, job Job) error
 
 // Interceptor wraps the execution of every job of an engine: it is given the
 // next handler and returns one that does something before and after it. It is
-// called once, when the chain is put together, not for each task, so a chain
-// costs no allocation.
+// called each time the chain changes, possibly more than once: keep state outside
+// it. It is not called for each task, so a chain costs no allocation. One that
+// panics or returns a nil Handler is refused, by New and by Engine.Intercept.
 //
 // The handler may pass another context on, derived from its own, for instance one
 // with more values or a deadline. It may call next again after it has returned,
-// to repeat the task, but not twice at the same time. A panic below it arrives as
+// to repeat the task, but not twice at the same time. The handler must not return
+// while a call of next is running. A panic below it arrives as
 // a *PanicError. If it returns nil without having called next, the task fails
-// with ErrSkipped. Its own panic fails the task like one of the task. An
-// Interceptor that returns a nil Handler, or panics itself, is left out of the
-// chain.
+// with ErrSkipped. Its own panic fails the task like one of the task.
 //
 // Handlers run on the goroutine of the task, at the same time for different
 // jobs.
@@ -37,60 +37,85 @@ type chain struct {
 	handle Handler
 }
 
-func (e *Engine) newChain(list []*Interceptor) *chain {
+// newChain puts list together. If any of them fails to make a handler there is no
+// chain, since the others would run tasks without it; the error names each.
+func (e *Engine) newChain(list []*Interceptor) (*chain, error) {
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
+	var faults []error
 	// A panic of the outermost interceptor is caught by the worker itself.
 	handle := e.perform
 	for i := len(list) - 1; i >= 0; i-- {
 		next := e.contained(handle)
-		e.guard("interceptor", func() {
-			if h := (*list[i])(next); h != nil {
-				handle = h
-			}
-		})
+		made := Handler(nil)
+		err := e.try(fmt.Sprintf("Interceptors[%d]", i), func() { made = (*list[i])(next) })
+		if err != nil {
+			faults = append(faults, fmt.Errorf("interceptor %d of %d panicked: %w", i, len(list), err))
+		} else if made == nil {
+			faults = append(faults, fmt.Errorf("interceptor %d of %d returned a nil Handler", i, len(list)))
+		} else {
+			handle = made
+		}
 	}
-	return &chain{list, handle}
+	if len(faults) > 0 {
+		slices.Reverse(faults)
+		return nil, errors.Join(faults...)
+	}
+	return &chain{list, handle}, nil
 }
 
 // Intercept adds an interceptor inside the present ones while the engine runs,
 // for tasks that start from now on. The function it returns removes it, and may
 // be called again. The error is a *RefusedError that matches ErrInvalid: i is
-// nil. Config does not show what was added. Each call puts the whole chain
-// together anew, so every Interceptor is called once more.
+// nil, the engine was not made by New, or an interceptor has panicked or returned a
+// nil Handler. Config does not show what was added. Each call, and each removal,
+// puts the whole chain together anew, so every Interceptor is called again. If one
+// fails then, the chain stays as it was; where that was a removal the logger is
+// told, and it may be tried again.
 func (e *Engine) Intercept(i Interceptor) (remove func(), err error) {
 	if !e.made() {
-		return nil, e.check(context.Background(), false)
+		return nil, errNotMade()
 	}
 	if i == nil {
 		return nil, &RefusedError{Engine: e.name, Reason: invalidf("the interceptor is nil")}
 	}
 	mine := &i
-	e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
+	err = e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
+	if err != nil {
+		return nil, &RefusedError{Engine: e.name, Reason: fmt.Errorf("%w: %w", ErrInvalid, err)}
+	}
 	return func() {
-		e.rechain(func(list []*Interceptor) []*Interceptor {
+		err := e.rechain(func(list []*Interceptor) []*Interceptor {
 			return slices.DeleteFunc(list, func(other *Interceptor) bool { return other == mine })
 		})
+		if err != nil {
+			e.reportFailure(context.Background(), "removal of an interceptor", err)
+		}
 	}, nil
 }
 
 // rechain puts the chain together anew from what change makes of the list. It
 // holds no lock meanwhile, because interceptors are called for it.
-func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) {
+func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) error {
 	for {
 		old := e.chain.Load()
 		var list []*Interceptor
 		if old != nil {
 			list = slices.Clone(old.list)
 		}
-		if e.chain.CompareAndSwap(old, e.newChain(change(list))) {
+		made, err := e.newChain(change(list))
+		if err != nil {
+			return err
+		}
+		if e.chain.CompareAndSwap(old, made) {
 			break
 		}
 	}
 	e.config.Lock()
 	e.markSlow()
 	e.config.Unlock()
+	return nil
 }
 
 // markSlow tells workers whether there is anything around a plain function. The

@@ -11,7 +11,7 @@ import "unsafe"
 // excepted). Push must accept every job: capacity is counted by the engine.
 //
 // Every job that Pop has returned, or Claim has allowed, is followed by exactly
-// one call of Completer.Completed, also where the engine drops it because it
+// one call of Completer.Completed, even if the engine drops it because it
 // was cancelled in the meantime.
 //
 // The optional interfaces are Completer, Claimer, Sweeper, Resizer and

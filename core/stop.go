@@ -59,8 +59,8 @@ func (s *stopping) gone() {
 	}
 }
 
-// Undone is an accepted task that the engine did not run. It keeps the task alive.
-// The zero Undone holds none.
+// Undone is an accepted task that was handed back before it was started, or started
+// again. It keeps the task alive. The zero Undone holds none.
 type Undone struct {
 	name     string
 	attrs    Attributes
@@ -192,7 +192,7 @@ func (e *Engine) visit() (leave func()) {
 // Close ends the engine by force, as Shutdown does when its context ends, and
 // waits for running tasks until ctx ends; CancelGrace plays no part. It returns
 // nil if nothing was queued or running, otherwise a *ShutdownError that lists
-// what was, also where every task obeyed. Like Shutdown it may be called again,
+// what was, even if every task obeyed. Like Shutdown it may be called again,
 // concurrently, and from inside a task.
 func (e *Engine) Close(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
@@ -234,7 +234,7 @@ func (e *Engine) addPatient(n int) int {
 func (e *Engine) checkStop(ctx context.Context) error {
 	switch {
 	case !e.made():
-		return e.check(context.Background(), false)
+		return errNotMade()
 	case isNilContext(ctx):
 		return invalidf("the context is nil: use context.Background")
 	}
@@ -269,7 +269,7 @@ func (e *Engine) result() error {
 		return nil
 	}
 	return &ShutdownError{Engine: e.name, Cause: s.cause, Undone: s.undone,
-		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring, Callbacks: s.callbacks}
+		Canceled: s.running - len(s.ignoring), Ignoring: s.ignoring, Callbacks: s.callbacks}
 }
 
 // beginDrain refuses new work and hands back what waits to be run again.
@@ -308,7 +308,7 @@ func (e *Engine) beginDrain() {
 	}
 	e.handBack(delayed)
 	e.unpause()
-	e.hookChanged(ShutdownBegun)
+	e.hookChanged(ChangeShutdownBegun)
 }
 
 // takeDelayed takes the jobs that wait to be run again. The caller holds in.mu.
@@ -608,8 +608,8 @@ func stackOf(stacks []string, w *worker) string {
 }
 
 // WaitIdle waits until every accepted task has ended, those submitted meanwhile
-// included, or ctx ends; then it returns the cause. It closes nothing. A task
-// that calls it with its own context gets ErrInsideTask.
+// included, or ctx ends; then it returns a *WaitError, which matches the cause. It
+// closes nothing. A task that calls it with its own context gets ErrInsideTask.
 func (e *Engine) WaitIdle(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err
@@ -637,7 +637,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 			e.stop.idlers = append(e.stop.idlers[:i], e.stop.idlers[i+1:]...)
 			e.stop.mu.Unlock()
 			e.putWaiter(w)
-			return context.Cause(ctx)
+			return e.gaveUp(ctx, "")
 		}
 	}
 	e.stop.mu.Unlock()
@@ -699,6 +699,6 @@ func (e *Engine) checkIdle() {
 	if ending {
 		defer e.closeLot() // also if a hook calls Goexit
 		e.guard("base context", func() { e.cancel(ErrShutdown) })
-		e.hookChanged(ShutdownEnded)
+		e.hookChanged(ChangeShutdownEnded)
 	}
 }

@@ -464,7 +464,7 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 		if ended(r.state.Load()) {
 			return true, nil
 		}
-		return true, context.Cause(ctx)
+		return true, e.gaveUp(ctx, r.name())
 	}
 }
 
@@ -487,14 +487,14 @@ func (r *record) forget(x *extra, w *waiter) {
 	r.engine().putWaiter(w)
 }
 
-// awaitFor waits at most d and reports whether r is resolved.
-func (r *record) awaitFor(d time.Duration) bool {
+// awaitFor waits at most d for r to be resolved.
+func (r *record) awaitFor(d time.Duration) error {
 	if d <= 0 {
-		return ended(r.state.Load())
+		return &WaitError{Engine: r.engine().name, Task: r.name(), Err: ErrWaitTimeout, own: context.DeadlineExceeded}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), d, ErrWaitTimeout)
 	defer cancel()
-	return r.sleep(ctx) == nil
+	return r.sleep(ctx)
 }
 
 // getWaiter and putWaiter reuse waiters, whose channel is empty then.
