@@ -218,7 +218,7 @@ func (w *worker) execute(job Job) error {
 		if err := w.prepare(r); err != nil {
 			return err
 		}
-		ctx = (*taskContext)(r)
+		ctx = r.context()
 	}
 	if e.hooks.Load() != nil {
 		e.hookStarted(job)
@@ -245,7 +245,7 @@ func (w *worker) execute(job Job) error {
 // and the queue limit, and the start of the run limit.
 func (w *worker) prepare(r *record) error {
 	if r.origin.up.Load() != nil {
-		r.climb()
+		r.origin.climb()
 	}
 	if cause := r.interrupted(); cause != nil {
 		return &notRunError{cause}
@@ -260,7 +260,7 @@ func (w *worker) prepare(r *record) error {
 		x = r.needExtra()
 		end := time.Now().Add(run)
 		x.runLimit = run
-		x.runEnd.Store(&end)
+		r.limitRun(x, end)
 		attempt := x.attempts.Load()
 		r.setTimer(phaseRunning, run, func() { r.overrun(x, attempt) })
 	}
@@ -313,6 +313,7 @@ func (w *worker) conclude(job Job, err error) {
 		e.report(job, outcome, err)
 		return
 	}
+	r.settleClock()
 	var f finding
 	if err != nil {
 		f, err = e.examine(job, err)
