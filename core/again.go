@@ -89,6 +89,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	if !ok {
 		return false
 	}
+	r.body().dropValue()
 	r.stopTimer()
 	if busy { // that ends the call
 		if m := this.Load(); m != nil {
@@ -135,6 +136,9 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		case held:
 			e.handBackDelayed(r)
 		case again.After <= 0:
+			if r.state.Load()&flagObserved != 0 { // who asks later watches himself
+				e.guard("context given to Submit", r.watchContext)
+			}
 			r.readmit()
 		default:
 			r.setTimer(phaseDelayed, again.After, r.readmit)

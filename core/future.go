@@ -96,6 +96,11 @@ func (f *Future[T]) typed() Task[T] {
 
 func (f *Future[T]) task() any { return f.typed() }
 
+func (f *Future[T]) dropValue() {
+	var zero T
+	f.value = zero
+}
+
 // result returns the value and the error of a resolved future.
 func (f *Future[T]) result() (T, error) {
 	if phase(f.state.Load()) == phaseAbandoned {

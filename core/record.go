@@ -68,6 +68,7 @@ type failure struct{ err error }
 type body interface {
 	execute(ctx context.Context) error // runs the task, keeps its value
 	task() any                         // the task, until the record is resolved
+	dropValue()                        // forgets what an earlier run has left
 
 	// resubmit returns a function that submits the task elsewhere.
 	resubmit() func(context.Context, *Engine, Attributes) error

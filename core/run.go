@@ -110,7 +110,9 @@ func (e *Engine) perform(ctx context.Context, job Job) error {
 		job.call()
 		return nil
 	}
-	r.performed()
+	if r.performed() {
+		r.body().dropValue()
+	}
 	return r.body().execute(ctx)
 }
 
@@ -134,9 +136,9 @@ func (e *Engine) contained(next Handler) Handler {
 }
 
 // performed notes that the task itself was called, so that an interceptor that
-// swallows a task is found out.
-func (r *record) performed() {
-	r.state.Or(flagPerformed)
+// swallows a task is found out. It reports whether it was called before.
+func (r *record) performed() bool {
+	return r.state.Or(flagPerformed)&flagPerformed != 0
 }
 
 // panicError makes the error of a panic, or lets it crash the process if that
