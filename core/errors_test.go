@@ -57,7 +57,7 @@ func TestErrors_E_FUT_15_Identity(t *testing.T) {
 			"CancelCause, wrapped": {body: wrapped, then: func(f *core.Future[int], _ context.CancelCauseFunc) { f.CancelCause(mine) }, want: []string{"canceled", "mine"}},
 			"CancelCause of nil":   {body: own, then: func(f *core.Future[int], _ context.CancelCauseFunc) { f.CancelCause(nil) }, want: []string{"canceled"}},
 			"submitter's cause":    {body: own, then: func(_ *core.Future[int], cancel context.CancelCauseFunc) { cancel(mine) }, want: []string{"canceled", "mine"}},
-			"run limit":            {attrs: short, body: own, want: []string{"task timeout", "deadline", "canceled"}},
+			"run limit":            {attrs: short, body: own, want: []string{"task timeout", "deadline"}},
 			"run limit, cause":     {attrs: short, body: cause, want: []string{"task timeout", "deadline"}},
 			"run limit, late":      {attrs: short, body: func(context.Context) error { time.Sleep(time.Hour); return mine }, want: []string{"task timeout", "deadline", "mine"}},
 		} {

@@ -12,8 +12,10 @@ import (
 // Future is the result of a task that was accepted. It is resolved exactly once
 // with a value and an error, even if the task panics, is cancelled, is
 // discarded, or the engine stops. All methods may be called by any number of
-// goroutines; a Future is never reused. Once resolved it keeps nothing alive
-// but the value and the error.
+// goroutines; a Future is never reused. Once resolved it keeps its engine, its
+// attributes, the value and the error alive, and, while tasks that were submitted
+// inside its own live, the futures of the tasks above it; but not the task, nor
+// the context given to Submit.
 //
 // It takes one allocation of the size of T and 32 bytes, or 72 if it was submitted
 // with another context than context.Background; the allocator rounds up. See
@@ -93,6 +95,11 @@ func (f *Future[T]) typed() Task[T] {
 }
 
 func (f *Future[T]) task() any { return f.typed() }
+
+func (f *Future[T]) dropValue() {
+	var zero T
+	f.value = zero
+}
 
 // result returns the value and the error of a resolved future.
 func (f *Future[T]) result() (T, error) {
@@ -219,7 +226,7 @@ func (r *record) succeed() bool {
 	// An extra made since then is the business of whoever made it: they look at
 	// the state afterwards.
 	r.origin.leave()
-	r.climb()
+	r.origin.climb()
 	return true
 }
 
@@ -338,11 +345,14 @@ func (r *record) runCallbacks(x *extra) {
 // the difference to the check before the start can be seen. own is the
 // waiter's own context, which needs no second watch.
 func (r *record) watchParent(own context.Context) {
-	if phase(r.state.Load()) != phaseQueued {
+	if p := phase(r.state.Load()); p != phaseQueued && p != phaseDelayed {
 		return
 	}
 	up := r.origin.up.Load()
-	if c, inside := own.(*taskContext); inside && up != nil && (*record)(c) == up {
+	if r.origin.throughDerived() {
+		up = nil
+	}
+	if me, _ := ownContext(own); me != nil && me == up {
 		return
 	}
 	parent := r.origin.parent.get()
@@ -364,7 +374,7 @@ func (r *record) watchContext() {
 	}
 	m := r.merged()
 	unwatch := context.AfterFunc(m, func() {
-		if cause := context.Cause(m); cause != errReturned {
+		if cause := context.Cause(m); cause != errReturned || !m.returned.Load() {
 			r.cancelWaiting(cause)
 		}
 	})

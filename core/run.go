@@ -135,7 +135,9 @@ func (e *Engine) perform(ctx context.Context, job Job) error {
 		job.call()
 		return nil
 	}
-	r.performed()
+	if r.performed() {
+		r.body().dropValue()
+	}
 	return r.body().execute(ctx)
 }
 
@@ -159,9 +161,9 @@ func (e *Engine) contained(next Handler) Handler {
 }
 
 // performed notes that the task itself was called, so that an interceptor that
-// swallows a task is found out.
-func (r *record) performed() {
-	r.state.Or(flagPerformed)
+// swallows a task is found out. It reports whether it was called before.
+func (r *record) performed() bool {
+	return r.state.Or(flagPerformed)&flagPerformed != 0
 }
 
 // panicError makes the error of a panic, or lets it crash the process if that
@@ -245,7 +247,7 @@ func (w *worker) execute(job Job) error {
 		if err := w.prepare(r); err != nil {
 			return err
 		}
-		ctx = (*taskContext)(r)
+		ctx = r.context()
 	}
 	if e.hooks.Load() != nil {
 		e.hookStarted(job)
@@ -272,7 +274,7 @@ func (w *worker) execute(job Job) error {
 // and the queue limit, and the start of the run limit.
 func (w *worker) prepare(r *record) error {
 	if r.origin.up.Load() != nil {
-		r.climb()
+		r.origin.climb()
 	}
 	if cause := r.interrupted(); cause != nil {
 		return &notRunError{cause}
@@ -287,7 +289,7 @@ func (w *worker) prepare(r *record) error {
 		x = r.needExtra()
 		end := time.Now().Add(run)
 		x.runLimit = run
-		x.runEnd.Store(&end)
+		r.limitRun(x, end)
 		attempt := x.attempts.Load()
 		r.setTimer(phaseRunning, run, func() { r.overrun(x, attempt) })
 	}
@@ -342,6 +344,7 @@ func (w *worker) conclude(job Job, err error) {
 		e.report(job, outcome, err)
 		return
 	}
+	r.settleClock()
 	var f finding
 	if err != nil {
 		f, err = e.examine(job, err)

@@ -164,7 +164,6 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 	futures := make([]*Future[T], len(tasks))
 	var slab []Future[T]
 	var o *origin
-	var flags uint64
 	attributed := false // some task may bring attributes
 	for i, task := range tasks {
 		if len(slab) == 0 {
@@ -174,26 +173,26 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 		slab = slab[1:]
 		if w := (*words)(unsafe.Pointer(&task)); o == nil || o.kind.task != w.kind {
 			// A new origin begins with the first task, and where the type changes.
-			o, flags = e.batchOrigin(&a, kindOf(e, task))
+			o = e.batchOrigin(&a, kindOf(e, task))
 		}
 		f.origin = o
 		f.work = (*words)(unsafe.Pointer(&task)).data
-		if flags != 0 {
-			f.state.Store(flags)
+		if !o.shared() {
+			o.batch.Add(1)
 		}
+		futures[i] = f
 		if o.kind.brings {
 			attributed = true
 			if err := f.setAttributes(attrs, task); err != nil {
+				for _, f := range futures[:i+1] {
+					f.origin.leave()
+				}
 				return nil, err
 			}
 		} else if attrs != nil {
 			attributed = true
 			f.extra.Store(&extra{attrs: attrs}) // one for all: nobody changes it
 		}
-		if o.parent.kind != nil {
-			o.batch.Add(1)
-		}
-		futures[i] = f
 	}
 	// A pointer to a Future is one to the record with which it begins.
 	n, err := e.enqueueAll(&a, *(*[]*record)(unsafe.Pointer(&futures)), attributed, try)
@@ -213,12 +212,13 @@ func slabFutures[T any]() int {
 }
 
 // batchOrigin returns the origin for tasks of one type in a batch.
-func (e *Engine) batchOrigin(a *admission, k *kind) (o *origin, flags uint64) {
+func (e *Engine) batchOrigin(a *admission, k *kind) *origin {
 	if a.ctx == context.Background() || a.ctx == context.TODO() {
-		return &k.origin, 0
+		return &k.origin
 	}
-	o = &origin{kind: k}
-	return o, o.inherit(a.ctx, a.submitter)
+	o := &origin{kind: k}
+	o.inherit(a.ctx, a.submitter)
+	return o
 }
 
 // Go runs fn, fire and forget: nobody is told its result, so a panic is
@@ -396,12 +396,11 @@ func (e *Engine) enqueue(ctx context.Context, r *record, try bool) error {
 		a.policy = RejectFail
 	}
 	a.find(e)
-	if r.origin != &r.origin.kind.origin {
-		if flags := r.origin.inherit(ctx, a.submitter); flags != 0 {
-			r.state.Or(flags)
-		}
+	if !r.origin.shared() {
+		r.origin.inherit(ctx, a.submitter)
 	}
 	if err := e.admit(&a); err != nil {
+		r.origin.leave()
 		return e.refused(err, r.attributes())
 	}
 	e.accepted(r)

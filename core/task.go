@@ -211,5 +211,10 @@ func isNilTask[T any](v Task[T]) bool {
 }
 
 func isNilContext(ctx context.Context) bool {
-	return (*words)(unsafe.Pointer(&ctx)).data == nil
+	if (*words)(unsafe.Pointer(&ctx)).data != nil {
+		return false
+	}
+	// As above; and a nil map can be asked for values.
+	kind := reflect.ValueOf(ctx).Kind()
+	return kind != reflect.Struct && kind != reflect.Array && kind != reflect.Map
 }

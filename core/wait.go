@@ -79,8 +79,8 @@ func (r *record) await(ctx context.Context) error {
 // waitsAs reports whether a wait with ctx lasts as long as the task r: only
 // then may the awaited task run on its stack, since it could not be left.
 func (r *record) waitsAs(ctx context.Context) bool {
-	if c, ok := ctx.(*taskContext); ok {
-		return (*record)(c) == r
+	if me, _ := ownContext(ctx); me != nil {
+		return me == r
 	}
 	done := ctx.Done()
 	return done == nil || done == r.merged().Done()
