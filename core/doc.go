@@ -221,7 +221,8 @@
 //     There are two exceptions: [RejectCallerRuns] outside a task runs the task
 //     beside the workers, and tasks that run when the number is reduced go on.
 //   - A task that was cancelled before it started never starts.
-//   - Nothing starts between the return of Pause and the call of Resume, nor once
+//   - Nothing starts between the return of Pause and the call of Resume (it has started
+//     when [Stats] counts it as running; see [Engine.Pause]), nor once
 //     [Engine.IsClosed] reports true.
 //   - All exported functions and methods may be called by any number of
 //     goroutines, also from tasks, hooks and callbacks. The methods of a user's

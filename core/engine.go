@@ -373,8 +373,13 @@ func (e *Engine) setCapacity(n int) {
 	}
 }
 
+// pauseYields is how often Pause lets other goroutines run before it returns.
+const pauseYields = 8
+
 // Pause stops the start of tasks: after it has returned none starts until
-// Resume. Running tasks go on, and tasks are still accepted. A task that awaits
+// Resume. Running tasks go on, and tasks are still accepted. A task has started
+// once Stats counts it as running; that it has taken its first step by then only
+// its goroutine's turn on a processor decides. A task that awaits
 // a queued one waits until Resume. Shutdown resumes. A second Pause changes
 // nothing. The error is a *RefusedError that matches ErrClosed once Shutdown or
 // Close has begun, or ErrInvalid for an engine that was not made by New.
@@ -392,23 +397,16 @@ func (e *Engine) Pause() error {
 		}
 	}
 	// Starts are counted under a slot's mutex, where the signal is looked at:
-	// once all mutexes have been taken, every later start has seen it. What was
-	// counted before that has to begin before Pause may return.
-	for e.isStarting() {
+	// once all mutexes have been taken, every later start has seen it.
+	e.unlockAll(e.lockAll())
+	// What was counted just before is about to take its first step: let it.
+	for range pauseYields {
 		runtime.Gosched()
 	}
 	if before&signalPaused == 0 {
 		e.hookChanged(ChangePaused)
 	}
 	return nil
-}
-
-// isStarting reports whether a worker has a job that counts as started and has not
-// begun.
-func (e *Engine) isStarting() bool {
-	slots := e.lockAll()
-	defer e.unlockAll(slots)
-	return slices.ContainsFunc(e.lot.workers, func(w *worker) bool { return w.started != w.begun.Load() })
 }
 
 // Resume lets tasks start again after Pause; otherwise it changes nothing. The

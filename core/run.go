@@ -192,7 +192,6 @@ func (e *Engine) caught(job Job, v any) error {
 // run runs the job that was started for the worker's loop.
 func (w *worker) run(job Job) {
 	e := w.engine
-	w.begun.Store(w.started)
 	r := job.record()
 	switch {
 	case e.signal.Load()&signalSlow != 0 || r != nil && !r.isPlain():
@@ -218,7 +217,6 @@ func (r *record) isPlain() bool {
 // runNested runs a job that was started on a goroutine that waits for it, with
 // a recover of its own. After a Goexit it does not return.
 func (w *worker) runNested(job Job) {
-	w.begun.Store(w.started)
 	normal := false
 	defer func() {
 		if normal {

@@ -34,12 +34,6 @@ type worker struct {
 	// Guarded by the same mutex: job was given up by a forced stop.
 	forsaken bool
 
-	// started counts the starts of jobs, under the same mutex. begun is set to it
-	// by the goroutine that runs the job, when it goes into the job: until then a
-	// job counts as started and has done nothing. Pause waits for the two to agree.
-	started uint32
-	begun   atomic.Uint32
-
 	// What the worker sleeps for (wait.go). It changes under engine.waitGraph,
 	// but for the end of the wait.
 	waits     atomic.Pointer[record]
@@ -164,10 +158,8 @@ func (w *worker) runBatch(s *slot) {
 		if job.isFunction() { // start and run, without the looks that it needs no more
 			s.tally.started++
 			s.credit++
-			w.started++
 			w.job = job
 			s.mu.Unlock()
-			w.begun.Store(w.started)
 			job.call()
 			w.unsettled = true
 			continue
@@ -273,7 +265,6 @@ func (w *worker) start(s *slot, job Job) bool {
 	}
 	s.tally.started++
 	s.credit++
-	w.started++
 	w.job = job
 	return true
 }
@@ -285,7 +276,6 @@ func (w *worker) startNested(s *slot, job Job) bool {
 	}
 	s.tally.started++
 	s.credit++
-	w.started++
 	w.nested = append(w.nested, job)
 	return true
 }
