@@ -108,7 +108,7 @@ func TestContext_CancelReachesGrandchild(t *testing.T) {
 				<-child
 				grand.Cancel()
 				select {
-				case <-ended:
+				case <-ended: //nolint:errcheck // that it has come is enough
 				case <-soon(t).Done():
 					t.Error("the child was not told")
 				}
@@ -216,7 +216,7 @@ func TestContext_OfAnotherEngine(t *testing.T) {
 	}
 	cancel() // ends the context that was given to Submit
 	select {
-	case <-told:
+	case <-told: //nolint:errcheck // that it has come is enough
 	case <-soon(t).Done():
 		t.Error("the end of the context given to Submit does not reach the task")
 	}
@@ -324,7 +324,7 @@ func TestContext_RunLimitIsADeadline(t *testing.T) {
 					limit := core.Attributes{RunLimit: time.Second}
 					var f *core.Future[int]
 					var err error
-					release := func() {}
+					var release func()
 					if from == "derived" {
 						gate := make(chan struct{})
 						release = func() { close(gate) }
