@@ -375,6 +375,9 @@ func (e *Engine) admitFull(a *admission) error {
 		policy = e.settings.Load().Reject
 	}
 	if policy == RejectAsk {
+		if e.settings.Load().OnFull == nil {
+			return e.refuse(reasonInvalid, errNobodyToAsk()) // it was there when the door was passed
+		}
 		asked, err := e.ask(a)
 		if err != nil {
 			return e.refuse(reasonInternal, err)
@@ -394,11 +397,15 @@ func (e *Engine) admitFull(a *admission) error {
 	return e.admitNow(a)
 }
 
+func errNobodyToAsk() error {
+	return invalidf("the reject policy is RejectAsk, but Config.OnFull is nil: give the function to ask, or another policy")
+}
+
 // ask lets the user's function choose the policy.
 func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
 	s := e.settings.Load()
 	if s.OnFull == nil {
-		return 0, invalidf("the reject policy is RejectAsk, but Config.OnFull is nil")
+		return 0, errNobodyToAsk()
 	}
 	ctx := a.ctx
 	if ctx == nil {

@@ -45,7 +45,11 @@ func TrySubmitWith[T any](ctx context.Context, engine *Engine, attributes Attrib
 
 func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[T], try bool) (*Future[T], error) {
 	if attrs != nil && e.made() {
-		if err := attrs.validate(); err != nil {
+		err := attrs.validate()
+		if err == nil && attrs.Reject == RejectAsk && !try && e.settings.Load().OnFull == nil {
+			err = errNobodyToAsk()
+		}
+		if err != nil {
 			return nil, e.refuse(reasonInvalid, err)
 		}
 	}
