@@ -37,13 +37,13 @@ type intake struct {
 	capacity int // -1 for unbounded
 	accepted uint64
 	queue    fifo // the built-in scheduler's shared queue
-	live     int  // entries that were alive at the last sweep
 	visible  atomic.Bool
 	_        [64]byte
 
 	scheduler Scheduler // the user's, or nil
 	optional  optional
-	dead      int // entries that were cancelled or claimed in place since the last sweep
+	dead      int // entries that were cancelled or claimed in place and are still stored, about
+	look      int // how many there have to be for the next look at the slots
 
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
@@ -150,21 +150,36 @@ func (e *Engine) acceptsChild(a *admission) bool {
 func (e *Engine) store(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
-			if r := job.record(); r != nil {
-				r.retire(phaseQueued) // Push may have stored it: it must never start
-			}
+		if err := e.schedPush(job); err != nil {
 			return err
 		}
 	} else {
 		in.queue.push(job)
 	}
+	e.countStored()
+	return nil
+}
+
+// countStored counts a job that was stored. The caller holds in.mu.
+func (e *Engine) countStored() {
+	in := &e.in
 	in.room--
 	in.accepted++
 	if !in.visible.Load() {
 		in.visible.Store(true)
 	}
-	return nil
+}
+
+// storeFor is store for the job of somebody who waits.
+func (e *Engine) storeFor(job Job) error {
+	if e.in.scheduler == nil {
+		return e.store(job)
+	}
+	err := e.schedPushApart(job)
+	if err == nil {
+		e.countStored()
+	}
+	return err
 }
 
 // storeAll is store for n jobs, for which there is room. It returns how many it
@@ -331,7 +346,7 @@ func (e *Engine) serveBlocked() (served int) {
 	for in.first != nil && in.room > 0 {
 		b := in.first
 		in.unlink(b)
-		if err := e.store(b.job); err != nil {
+		if err := e.storeFor(b.job); err != nil {
 			b.err = err
 		} else {
 			served++
@@ -583,13 +598,24 @@ func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
 	}
 	var victim Job
 	if in.first != nil || !(in.room > 0 || e.gather()) {
-		var ok bool
-		if victim, ok = e.evict(a.job, policy); !ok && in.room <= 0 {
+		// Where more is queued than the capacity allows nobody gets in, not even
+		// for another.
+		if in.room >= 0 {
+			if in.scheduler == nil {
+				victim, _ = e.evict(a.job, policy)
+			} else {
+				victim = e.choose(a.job, policy)
+			}
+		}
+		if victim.IsZero() && in.room <= 0 {
 			in.mu.Unlock()
 			return e.refuse(reasonFull, ErrQueueFull)
 		}
 	}
 	err := e.store(a.job)
+	if in.scheduler != nil && !victim.IsZero() && (err != nil || !e.displace(victim)) {
+		victim = Job{}
+	}
 	in.mu.Unlock()
 	if !victim.IsZero() {
 		e.discard(victim)

@@ -91,7 +91,6 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	x.runEnd.Store(nil)
 	job := jobOf(r)
 
-	w.completed(job)
 	e.in.lock()
 	s := w.slot.Load()
 	if s == nil {
@@ -105,13 +104,20 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		e.in.delayed[r] = struct{}{}
 	}
 	s.mu.Lock()
-	if w.drop(job) {
+	counts, ordered := w.drop(job)
+	if counts {
 		s.tally.again++
 		s.tally.accepted++
 	}
 	s.mu.Unlock()
+	if counts && ordered {
+		e.schedRetried(job)
+	}
 	r.becomeDelayed()
 	e.in.mu.Unlock()
+	if e.in.optional.completer != nil {
+		e.notify() // it may have held others back for this one
+	}
 	// The context of this run ends here; the next run gets its own.
 	x.mu.Lock()
 	unwatch := x.unwatch
@@ -153,9 +159,9 @@ func (r *record) becomeDelayed() {
 func (r *record) readmit() {
 	e := r.engine()
 	e.in.lock()
-	if _, waits := e.in.delayed[r]; !waits {
+	if _, waits := e.in.delayed[r]; !waits || e.in.held {
 		e.in.mu.Unlock()
-		return // cancelled or handed back
+		return // cancelled or handed back, or about to be
 	}
 	for {
 		old := r.state.Load()
@@ -189,7 +195,7 @@ func (r *record) readmit() {
 func (e *Engine) restore(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
+		if err := e.schedPushApart(job); err != nil {
 			return err
 		}
 	} else {

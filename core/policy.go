@@ -24,7 +24,8 @@ const (
 	RejectDiscardNewest
 	// RejectDiscardOldest gives up the task that has been queued for longest;
 	// tasks that were submitted by tasks come last. Its future fails with
-	// ErrDiscarded. If there is none to give up the newcomer is refused with
+	// ErrDiscarded. If there is none to give up, or if more is queued than the
+	// capacity allows (see Engine.SetQueueCapacity), the newcomer is refused with
 	// ErrQueueFull.
 	RejectDiscardOldest
 	// RejectDisplaceLowest gives up a queued task of the lowest priority, the

@@ -419,8 +419,9 @@ func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
 func (e *Engine) endForce() {
 	slots := e.lockAll()
 	type task struct {
-		worker *worker
-		job    Job
+		worker  *worker
+		job     Job
+		ordered bool // the scheduler gave it out
 	}
 	var abandoned []task
 	for _, w := range e.lot.workers {
@@ -434,27 +435,27 @@ func (e *Engine) endForce() {
 			if r != nil && !r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
 				continue // it is ending at this moment
 			}
+			ordered := true
 			if job == w.job {
 				w.forsaken = true // w.job itself is the worker's to change
 			} else {
-				w.drop(job)
+				_, ordered = w.drop(job)
 			}
 			e.outside.tally.ended[OutcomeAbandoned]++
-			abandoned = append(abandoned, task{w, job})
+			abandoned = append(abandoned, task{w, job, ordered})
 		}
 	}
 	e.lot.lost = true
-	var jobs []Job
 	if e.in.scheduler != nil {
-		for _, t := range abandoned {
-			e.in.schedDropped(e, t.job)
-		}
-		jobs = e.takeScheduled() // what they held up
-		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
-		e.outside.tally.removed += uint64(len(jobs))
+		e.apart(func() {
+			for _, t := range abandoned {
+				if t.ordered {
+					e.schedDropped(t.job)
+				}
+			}
+		})
 	}
 	e.unlockAll(slots)
-	e.handBack(jobs)
 
 	ignoring := make([]Ignoring, len(abandoned))
 	if len(abandoned) > 0 {

@@ -14,7 +14,8 @@ import (
 // Submit either returns a future and no error, or an error and no future; then
 // the task will never run. The error is a *RefusedError and matches ErrInvalid,
 // ErrClosed, ErrQueueFull or the cause of ctx. Arguments are checked first,
-// then the engine's state, then ctx.
+// then the engine's state, then ctx. Where a user's Scheduler fails to take the
+// task, by a panic of its Push, it matches ErrPanicked.
 //
 // Inside a task pass the task's context: the child is then stored with its
 // parent's worker, newest first, and a Submit that waits for room gives the
