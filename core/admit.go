@@ -37,13 +37,13 @@ type intake struct {
 	capacity int // -1 for unbounded
 	accepted uint64
 	queue    fifo // the built-in scheduler's shared queue
-	live     int  // entries that were alive at the last sweep
 	visible  atomic.Bool
 	_        [64]byte
 
 	scheduler Scheduler // the user's, or nil
 	optional  optional
-	dead      int // entries that were cancelled or claimed in place since the last sweep
+	dead      int // entries that were cancelled or claimed in place and are still stored, about
+	look      int // how many there have to be for the next look at the slots
 
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
@@ -157,21 +157,36 @@ func (e *Engine) acceptsChild(a *admission) bool {
 func (e *Engine) store(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
-			if r := job.record(); r != nil {
-				r.retire(phaseQueued) // Push may have stored it: it must never start
-			}
+		if err := e.schedPush(job); err != nil {
 			return err
 		}
 	} else {
 		in.queue.push(job)
 	}
+	e.countStored()
+	return nil
+}
+
+// countStored counts a job that was stored. The caller holds in.mu.
+func (e *Engine) countStored() {
+	in := &e.in
 	in.room--
 	in.accepted++
 	if !in.visible.Load() {
 		in.visible.Store(true)
 	}
-	return nil
+}
+
+// storeFor is store for the job of somebody who waits.
+func (e *Engine) storeFor(job Job) error {
+	if e.in.scheduler == nil {
+		return e.store(job)
+	}
+	err := e.schedPushApart(job)
+	if err == nil {
+		e.countStored()
+	}
+	return err
 }
 
 // storeAll is store for n jobs, for which there is room. It returns how many it
@@ -352,7 +367,7 @@ func (e *Engine) serveBlocked() (served int) {
 	for in.first != nil && in.room > 0 {
 		b := in.first
 		in.unlink(b)
-		if err := e.store(b.job); err != nil {
+		if err := e.storeFor(b.job); err != nil {
 			b.err = err
 		} else {
 			served++
@@ -396,6 +411,9 @@ func (e *Engine) admitFull(a *admission) error {
 		policy = e.settings.Load().Reject
 	}
 	if policy == RejectAsk {
+		if e.settings.Load().OnFull == nil {
+			return e.refuse(reasonInvalid, errNobodyToAsk()) // it was there when the door was passed
+		}
 		asked, err := e.ask(a)
 		if err != nil {
 			return e.refuse(reasonInternal, err)
@@ -415,11 +433,15 @@ func (e *Engine) admitFull(a *admission) error {
 	return e.admitNow(a)
 }
 
+func errNobodyToAsk() error {
+	return invalidf("the reject policy is RejectAsk, but Config.OnFull is nil: give the function to ask, or another policy")
+}
+
 // ask lets the user's function choose the policy.
 func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
 	s := e.settings.Load()
 	if s.OnFull == nil {
-		return 0, invalidf("the reject policy is RejectAsk, but Config.OnFull is nil")
+		return 0, errNobodyToAsk()
 	}
 	ctx := a.ctx
 	if ctx == nil {
@@ -604,13 +626,24 @@ func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
 	}
 	var victim Job
 	if in.first != nil || !(in.room > 0 || e.gather()) {
-		var ok bool
-		if victim, ok = e.evict(a.job, policy); !ok && in.room <= 0 {
+		// Where more is queued than the capacity allows nobody gets in, not even
+		// for another.
+		if in.room >= 0 {
+			if in.scheduler == nil {
+				victim, _ = e.evict(a.job, policy)
+			} else {
+				victim = e.choose(a.job, policy)
+			}
+		}
+		if victim.IsZero() && in.room <= 0 {
 			in.mu.Unlock()
 			return e.refuse(reasonFull, ErrQueueFull)
 		}
 	}
 	err := e.store(a.job)
+	if in.scheduler != nil && !victim.IsZero() && (err != nil || !e.displace(victim)) {
+		victim = Job{}
+	}
 	in.mu.Unlock()
 	if !victim.IsZero() {
 		defer e.endLeaving() // begun by evict

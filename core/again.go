@@ -99,7 +99,6 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	r.settleCalls(busy)
 	job := jobOf(r)
 
-	w.completed(job)
 	e.in.lock()
 	s := w.slot.Load()
 	if s == nil {
@@ -111,13 +110,20 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	held := e.in.held
 	e.in.delayed[r] = struct{}{}
 	s.mu.Lock()
-	if w.drop(job) {
+	counts, ordered := w.drop(job)
+	if counts {
 		s.tally.again++
 		s.tally.accepted++
 	}
 	s.mu.Unlock()
+	if counts && ordered {
+		e.schedRetried(job)
+	}
 	r.becomeDelayed()
 	e.in.mu.Unlock()
+	if e.in.optional.completer != nil {
+		e.notify() // it may have held others back for this one
+	}
 	x.mu.Lock()
 	unwatch := x.unwatch
 	x.unwatch = nil
@@ -199,7 +205,7 @@ func (r *record) readmit() {
 func (e *Engine) restore(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
+		if err := e.schedPushApart(job); err != nil {
 			return err
 		}
 	} else {

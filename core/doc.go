@@ -152,7 +152,8 @@
 //
 // A panic of an interceptor counts as one of the task that it wraps. A panic of a
 // hook, a callback, a scheduler or a policy function is contained and logged: it
-// harms neither a task's future nor a worker.
+// harms neither a task's future nor a worker. (A scheduler that fails to take a task
+// has refused it.)
 //
 // # Running again
 //

@@ -335,19 +335,6 @@ func (e *Engine) followProcs() {
 	}
 }
 
-// resized tells the user's scheduler how many workers there are.
-func (e *Engine) resized() {
-	if e.in.optional.resizer == nil {
-		return
-	}
-	e.in.lock()
-	defer e.in.mu.Unlock()
-	n := int(e.lot.width.Load())
-	if err := shielded(func() { e.in.optional.resizer.Resized(n) }); err != nil {
-		e.reportLater("scheduler's Resized", err)
-	}
-}
-
 // setCapacity changes the capacity and serves those for whom there is room now.
 func (e *Engine) setCapacity(n int) {
 	in := &e.in

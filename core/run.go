@@ -337,9 +337,10 @@ func (w *worker) conclude(job Job, err error) {
 				outcome = OutcomeFailed
 			}
 		}
-		w.count(job, outcome)
-		w.completed(job)
-		e.report(job, outcome, err)
+		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
+		if w.count(job, outcome) {
+			e.schedCompleted(job)
+		}
 		return
 	}
 	r.settleClock()
@@ -368,14 +369,16 @@ func (w *worker) conclude(job Job, err error) {
 		err = e.handBackStarted(job)
 	}
 	r.setResult(err)
-	w.countAs(job, outcome, busy)
+	ordered := w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
 	r.endContext()
 	r.finish()
-	w.completed(job)
-	e.report(job, outcome, err)
+	defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
+	if ordered {
+		e.schedCompleted(job)
+	}
 }
 
 // finding is what the error of a run means.
@@ -447,14 +450,13 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
 // locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) {
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 	if !busy {
-		w.count(job, outcome)
-		return
+		return w.count(job, outcome)
 	}
 	e := w.engine
 	slots := e.lockAll()
-	counts := w.drop(job)
+	counts, ordered := w.drop(job)
 	if counts {
 		e.outside.tally.ended[outcome]++
 	}
@@ -463,16 +465,18 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) {
 		e.late.Add(1)
 	}
 	e.checkIdle()
+	return counts && ordered
 }
 
-// count counts the end of a job that w has started.
-func (w *worker) count(job Job, outcome Outcome) {
+// count counts the end of a job that w has started. It reports whether the
+// scheduler is to be told of it.
+func (w *worker) count(job Job, outcome Outcome) (completed bool) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts := w.drop(job)
+	counts, ordered := w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
@@ -483,6 +487,7 @@ func (w *worker) count(job Job, outcome Outcome) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
+	return counts && ordered
 }
 
 // report tells hooks and log that job has ended.

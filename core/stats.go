@@ -150,7 +150,8 @@ func (t *tally) sum() (n uint64) {
 func (t *tally) outstanding() uint64 { return t.accepted - t.again - t.sum() }
 
 // lockAll stops the counting everywhere for a moment. The order is that of the
-// whole package: intake, lot, slots by index, outside.
+// whole package: intake, lot, slots by index, outside. There is one exception, the
+// waker of a user's scheduler: see wakeScheduled, which says why it is safe.
 func (e *Engine) lockAll() []*slot {
 	e.in.lock()
 	e.lot.mu.Lock()

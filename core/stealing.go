@@ -1,6 +1,9 @@
 package core
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // The built-in scheduler is work stealing. Tasks from outside enter a shared
 // first-in first-out queue (intake.queue). Each worker slot has two places of
@@ -38,11 +41,16 @@ type slot struct {
 
 	batch      []Job // FIFO: batch[first:end]; made when first needed, for batchJobs
 	first, end int
-	sequence   uint64 // of batch[0], in the order of the shared queue
+	sequence   uint64 // of batch[0], in the order of the shared queue; noSequence for children
 	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
 	oldest     int
+	dropped    int // dead entries that have left, and still count as such (evict.go)
 	_          [64]byte
 }
+
+// noSequence is the sequence of children, which have no place in the order of the
+// shared queue.
+const noSequence = ^uint64(0) >> 1
 
 // queued returns how many entries are stored in s.
 func (s *slot) queued() int { return s.end - s.first + len(s.children) - s.oldest }
@@ -125,7 +133,7 @@ func (s *slot) stealFrom(victim *slot) bool {
 		return false
 	}
 	n = min((n+1)/2, batchJobs)
-	s.sequence = ^uint64(0) >> 1 // children have no place in the order of the shared queue
+	s.sequence = noSequence
 	s.end = copy(s.batch, victim.children[victim.oldest:victim.oldest+n])
 	clear(victim.children[victim.oldest : victim.oldest+n])
 	victim.oldest += n
@@ -179,16 +187,34 @@ func (s *slot) sweep(drop func(Job) bool) {
 	}
 }
 
-// flush moves everything to the end of q.
-func (s *slot) flush(q *fifo) {
-	s.each(func(place *Job) bool {
-		if !place.IsZero() {
-			q.push(*place)
+// flushBatch moves the batch to the front of q, or to its end if it was made of
+// children. It returns how many places were empty.
+func (s *slot) flushBatch(q *fifo) (empty int) {
+	jobs := s.batch[s.first:s.end]
+	kept := slices.DeleteFunc(jobs, Job.IsZero)
+	if s.sequence < noSequence {
+		q.pushFront(kept)
+	} else {
+		for _, job := range kept {
+			q.push(job)
 		}
-		return true
-	})
-	clear(s.batch)
-	clear(s.children)
+	}
+	clear(kept)
 	s.first, s.end = 0, 0
+	return len(jobs) - len(kept)
+}
+
+// flushChildren moves the children to the end of q. It returns how many places
+// were empty.
+func (s *slot) flushChildren(q *fifo) (empty int) {
+	for _, job := range s.children[s.oldest:] {
+		if job.IsZero() {
+			empty++
+			continue
+		}
+		q.push(job)
+	}
+	clear(s.children)
 	s.resetChildren()
+	return empty
 }

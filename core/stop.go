@@ -487,8 +487,9 @@ func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
 
 // abandoned is a task that a forced stop has given up.
 type abandoned struct {
-	worker *worker
-	job    Job
+	worker  *worker
+	job     Job
+	ordered bool // the scheduler gave it out
 }
 
 // endForce abandons what still runs, and ends the engine.
@@ -496,14 +497,14 @@ func (e *Engine) endForce() {
 	slots := e.lockAll()
 	given := e.abandonAll()
 	e.lot.lost = true
-	var jobs []Job
 	if e.in.scheduler != nil {
-		for _, t := range given {
-			e.in.schedDropped(e, t.job)
-		}
-		jobs = e.takeScheduled() // what they held up
-		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
-		e.outside.tally.removed += uint64(len(jobs))
+		e.apart(func() {
+			for _, t := range given {
+				if t.ordered {
+					e.schedDropped(t.job)
+				}
+			}
+		})
 	}
 	e.unlockAll(slots)
 
@@ -517,17 +518,14 @@ func (e *Engine) endForce() {
 			r.announce()
 		}
 	}
-	defer e.finish(len(given) == 0) // also if a hook calls Goexit
-	defer func() {
-		for _, t := range given {
-			err := ErrAbandoned
-			if r := t.job.record(); r != nil {
-				err = r.abandoned()
-			}
-			e.hookEnded(t.job, OutcomeAbandoned, err)
+	defer e.finish(len(given) == 0) // even if a hook calls Goexit
+	for _, t := range given {
+		err := ErrAbandoned
+		if r := t.job.record(); r != nil {
+			err = r.abandoned()
 		}
-	}()
-	e.handBack(jobs)
+		e.hookEnded(t.job, OutcomeAbandoned, err)
+	}
 }
 
 // abandonAll gives up every task that runs. The caller holds all locks.
@@ -540,13 +538,14 @@ func (e *Engine) abandonAll() (given []abandoned) {
 			if r != nil && !r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
 				continue // it is ending at this moment
 			}
+			ordered := true
 			if job == w.job {
 				w.forsaken = true // w.job itself is the worker's to change
 			} else {
-				w.drop(job)
+				_, ordered = w.drop(job)
 			}
 			e.outside.tally.ended[OutcomeAbandoned]++
-			given = append(given, abandoned{w, job})
+			given = append(given, abandoned{w, job, ordered})
 		}
 	}
 	return given

@@ -14,7 +14,8 @@ import (
 // Submit either returns a future and no error, or an error and no future; then
 // the task will never run. The error is a *RefusedError and matches ErrInvalid,
 // ErrClosed, ErrQueueFull, or the cause and the own error of ctx. Arguments are
-// checked first, then the engine's state, then ctx.
+// checked first, then the engine's state, then ctx. Where a user's Scheduler fails
+// to take the task, by a panic of its Push, it matches ErrPanicked.
 //
 // Inside a task pass the task's context: the child is then stored with its
 // parent's worker, newest first, and a Submit that waits for room gives the
@@ -45,7 +46,7 @@ func TrySubmitWith[T any](ctx context.Context, engine *Engine, attributes Attrib
 
 func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[T], try bool) (*Future[T], error) {
 	if attrs != nil && e.made() {
-		if err := attrs.validate(); err != nil {
+		if err := e.validate(attrs, try); err != nil {
 			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
 		}
 	}
@@ -64,6 +65,17 @@ func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[
 		return nil, err
 	}
 	return f, nil
+}
+
+// validate reports what is wrong with attributes that the caller gave.
+func (e *Engine) validate(attrs *Attributes, try bool) error {
+	if err := attrs.validate(); err != nil {
+		return err
+	}
+	if attrs.Reject == RejectAsk && !try && e.settings.Load().OnFull == nil {
+		return errNobodyToAsk()
+	}
+	return nil
 }
 
 // setAttributes keeps what the caller gave, completed by what the task brings.
@@ -141,7 +153,7 @@ func TrySubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) (
 
 func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks []Task[T], try bool) ([]*Future[T], error) {
 	if attrs != nil && e.made() {
-		if err := attrs.validate(); err != nil {
+		if err := e.validate(attrs, try); err != nil {
 			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
 		}
 	}

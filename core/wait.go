@@ -220,13 +220,19 @@ func (w *worker) runAwaited(r *record) bool {
 		e.in.lock()
 	}
 	s.mu.Lock()
+	if custom {
+		e.in.optional.slot = s
+	}
 	started, dead := false, true
-	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.in.schedClaim(e, job)) {
+	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.schedClaim(job)) {
 		if started = w.startNested(s, job); started {
 			dead = custom || !s.takeNewestChild(job)
 		} else if custom {
-			e.in.schedDropped(e, job) // it was cancelled at this moment
+			e.schedDropped(job) // it was cancelled at this moment
 		}
+	}
+	if custom {
+		e.in.optional.slot = nil
 	}
 	s.mu.Unlock()
 	if custom {
