@@ -38,13 +38,13 @@ type intake struct {
 	capacity int // -1 for unbounded
 	accepted uint64
 	queue    fifo // the built-in scheduler's shared queue
-	live     int  // entries that were alive at the last sweep
 	visible  atomic.Bool
 	_        [64]byte
 
 	scheduler Scheduler // the user's, or nil
 	optional  optional
-	dead      int // entries that were cancelled or claimed in place since the last sweep
+	dead      int // entries that were cancelled or claimed in place and are still stored, about
+	look      int // how many there have to be for the next look at the slots
 
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
@@ -92,15 +92,22 @@ const (
 	reasons
 )
 
-// refuse counts a refusal and returns it as an error.
+// refuse counts a refusal and returns it as an error. The function that submits
+// tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
 	e.rejected[why].Add(1)
 	capacity := 0
 	if s := e.settings.Load(); s != nil {
 		capacity = s.QueueCapacity
 	}
-	err = &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
-	e.hookRejected(err)
+	return &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+}
+
+// refuseEnded is refuse for a submitter whose context has ended.
+func (e *Engine) refuseEnded(ctx context.Context) error {
+	own, cause := whyGivenUp(ctx)
+	err := e.refuse(reasonContext, cause)
+	err.(*RefusedError).own = own
 	return err
 }
 
@@ -152,22 +159,37 @@ func (e *Engine) acceptsChild(a *admission) bool {
 func (e *Engine) store(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
-			if r := job.record(); r != nil {
-				r.retire(phaseQueued) // Push may have stored it: it must never start
-			}
+		if err := e.schedPush(job); err != nil {
 			return err
 		}
 	} else {
 		in.queue.push(job)
 	}
 	point.At(point.Stored)
+	e.countStored()
+	return nil
+}
+
+// countStored counts a job that was stored. The caller holds in.mu.
+func (e *Engine) countStored() {
+	in := &e.in
 	in.room--
 	in.accepted++
 	if !in.visible.Load() {
 		in.visible.Store(true)
 	}
-	return nil
+}
+
+// storeFor is store for the job of somebody who waits.
+func (e *Engine) storeFor(job Job) error {
+	if e.in.scheduler == nil {
+		return e.store(job)
+	}
+	err := e.schedPushApart(job)
+	if err == nil {
+		e.countStored()
+	}
+	return err
 }
 
 // storeAll is store for n jobs, for which there is room. It returns how many it
@@ -308,13 +330,14 @@ func (e *Engine) collect() {
 	e.outside.mu.Unlock()
 }
 
-// calmRoom is how much room ends the hungry state, in a queue that is larger.
+// calmRoom is how much room ends the hungry state, in a queue that is larger, if
+// not more slots than that would have to be gathered from the next time.
 const calmRoom = 32
 
 // calm ends the hungry state once there is room again. The caller holds in.mu.
 func (e *Engine) calm() {
 	in := &e.in
-	if in.first == nil && in.room >= min(in.capacity/2+1, calmRoom) && e.signal.Load()&signalHungry != 0 {
+	if in.first == nil && in.room >= min(in.capacity/2+1, max(calmRoom, int(e.lot.width.Load()))) && e.signal.Load()&signalHungry != 0 {
 		e.signal.And(^signalHungry)
 	}
 }
@@ -349,7 +372,7 @@ func (e *Engine) serveBlocked() (served int) {
 	for in.first != nil && in.room > 0 {
 		b := in.first
 		in.unlink(b)
-		if err := e.store(b.job); err != nil {
+		if err := e.storeFor(b.job); err != nil {
 			b.err = err
 		} else {
 			served++
@@ -393,6 +416,9 @@ func (e *Engine) admitFull(a *admission) error {
 		policy = e.settings.Load().Reject
 	}
 	if policy == RejectAsk {
+		if e.settings.Load().OnFull == nil {
+			return e.refuse(reasonInvalid, errNobodyToAsk()) // it was there when the door was passed
+		}
 		asked, err := e.ask(a)
 		if err != nil {
 			return e.refuse(reasonInternal, err)
@@ -412,11 +438,15 @@ func (e *Engine) admitFull(a *admission) error {
 	return e.admitNow(a)
 }
 
+func errNobodyToAsk() error {
+	return invalidf("the reject policy is RejectAsk, but Config.OnFull is nil: give the function to ask, or another policy")
+}
+
 // ask lets the user's function choose the policy.
 func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
 	s := e.settings.Load()
 	if s.OnFull == nil {
-		return 0, invalidf("the reject policy is RejectAsk, but Config.OnFull is nil")
+		return 0, errNobodyToAsk()
 	}
 	ctx := a.ctx
 	if ctx == nil {
@@ -500,7 +530,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 	}
 	switch {
 	case gaveUp:
-		return e.refuse(reasonContext, context.Cause(a.ctx))
+		return e.refuseEnded(a.ctx)
 	case b.err == nil:
 		return nil
 	case b.err == ErrClosed:
@@ -520,7 +550,7 @@ const (
 // some room gather, since it will be wanted soon. It never overtakes those who
 // sleep already. It reports done = false if there still is no room.
 func (e *Engine) watchRoom(a *admission) (done bool, err error) {
-	if e.procs.Load() < 2 || e.lot.width.Load() > fewSlots {
+	if e.procs.Load() < 2 {
 		return false, nil
 	}
 	in := &e.in
@@ -607,13 +637,24 @@ func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
 	}
 	var victim Job
 	if in.first != nil || !(in.room > 0 || e.gather()) {
-		var ok bool
-		if victim, ok = e.evict(a.job, policy); !ok && in.room <= 0 {
+		// Where more is queued than the capacity allows nobody gets in, not even
+		// for another.
+		if in.room >= 0 {
+			if in.scheduler == nil {
+				victim, _ = e.evict(a.job, policy)
+			} else {
+				victim = e.choose(a.job, policy)
+			}
+		}
+		if victim.IsZero() && in.room <= 0 {
 			in.mu.Unlock()
 			return e.refuse(reasonFull, ErrQueueFull)
 		}
 	}
 	err := e.store(a.job)
+	if in.scheduler != nil && !victim.IsZero() && (err != nil || !e.displace(victim)) {
+		victim = Job{}
+	}
 	in.mu.Unlock()
 	if !victim.IsZero() {
 		defer e.endLeaving() // begun by evict

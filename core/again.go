@@ -23,8 +23,9 @@ func Again(after time.Duration, cause error) error {
 
 // AgainError is what Again returns. The engine finds it with errors.As, so it may
 // be wrapped. A task that was cancelled, or is over its run limit, is not run
-// again: then its *CancelError or *TimeoutError carries the wish as Err. Nor is a
-// plain function, for which an interceptor may ask: it has failed.
+// again: then its *CancelError or *TimeoutError carries the wish's Cause as Err,
+// not the wish, which must not make another task run again that passes the error
+// on. Nor is a plain function, for which an interceptor may ask: it has failed.
 type AgainError struct {
 	// After is the delay; zero or negative means at once.
 	After time.Duration
@@ -46,8 +47,8 @@ func (e *AgainError) Unwrap() error { return e.Cause }
 // Attempt returns how often the task that ctx belongs to has asked to be run
 // again: 0 on the first run, and outside a task.
 func Attempt(ctx context.Context) int {
-	if r := taskOf(ctx); r != nil {
-		return jobOf(r).Attempt()
+	if _, of := belongsTo(ctx); of != nil {
+		return of.attempt
 	}
 	return 0
 }
@@ -79,22 +80,28 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		return false
 	}
 	busy, ok := r.leave(flagAgain)
+	var attempt int32
+	this := x.place(x.again.Load())
+	if ok {
+		// The context of this run ends here; the next run has its own.
+		attempt = x.attempts.Add(1)
+		x.runEnd.Store(nil)
+		x.again.Store(&attemptContext{r: r, attempt: int(attempt)})
+	}
 	x.mu.Unlock()
 	if !ok {
 		return false
 	}
+	r.body().dropValue()
 	r.stopTimer()
-	if busy { // the context of this run ends now: that ends the call
-		if m := x.inner.Load(); m != nil {
+	if busy { // that ends the call
+		if m := this.Load(); m != nil {
 			r.endMerged(m)
 		}
 	}
 	r.settleCalls(busy)
-	attempt := x.attempts.Add(1)
-	x.runEnd.Store(nil)
 	job := jobOf(r)
 
-	w.completed(job)
 	e.in.lock()
 	s := w.slot.Load()
 	if s == nil {
@@ -106,14 +113,20 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	held := e.in.held
 	e.in.delayed[r] = struct{}{}
 	s.mu.Lock()
-	if w.drop(job) {
+	counts, ordered := w.drop(job)
+	if counts {
 		s.tally.again++
 		s.tally.accepted++
 	}
 	s.mu.Unlock()
+	if counts && ordered {
+		e.schedRetried(job)
+	}
 	r.becomeDelayed()
 	e.in.mu.Unlock()
-	// The context of this run ends here; the next run gets its own.
+	if e.in.optional.completer != nil {
+		e.notify() // it may have held others back for this one
+	}
 	x.mu.Lock()
 	unwatch := x.unwatch
 	x.unwatch = nil
@@ -121,7 +134,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	if unwatch != nil {
 		unwatch()
 	}
-	if m := x.inner.Swap(nil); m != nil {
+	if m := this.Load(); m != nil {
 		r.endMerged(m)
 	}
 	// Deferred, because a hook may call Goexit.
@@ -130,6 +143,9 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		case held:
 			e.handBackDelayed(r)
 		case again.After <= 0:
+			if r.state.Load()&flagObserved != 0 { // who asks later watches himself
+				e.guard("context given to Submit", r.watchContext)
+			}
 			r.readmit()
 		default:
 			r.setTimer(phaseDelayed, again.After, r.readmit)
@@ -193,7 +209,7 @@ func (r *record) readmit() {
 func (e *Engine) restore(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := in.schedPush(job); err != nil {
+		if err := e.schedPushApart(job); err != nil {
 			return err
 		}
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/uptutu/goman/core"
@@ -100,6 +101,49 @@ func TestAlloc_Submit(t *testing.T) {
 				t.Errorf("%v allocations", n)
 			}
 		})
+	}
+}
+
+// Hooks cost no allocation for a task.
+func TestAlloc_Hooks(t *testing.T) {
+	var calls atomic.Int64
+	e := engineFor(t, core.WithWorkers(1), core.WithHooks(core.Hooks{
+		Accepted: func(core.Job) { calls.Add(1) },
+		Started:  func(core.Job) { calls.Add(1) },
+		Ended:    func(end core.EndInfo) { calls.Add(int64(end.Outcome) + 1) },
+	}))
+	task := value(1)
+	if n := allocations(t, func() {
+		f, err := core.Submit(context.Background(), e, task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for !f.IsDone() {
+			runtime.Gosched()
+		}
+	}); n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+	if calls.Load() == 0 {
+		t.Error("no hook was called")
+	}
+}
+
+// Attributes cost two allocations more.
+func TestAlloc_Attributes(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1))
+	ctx, task := context.Background(), value(1)
+	attributes := core.Attributes{Name: "x"}
+	if n := allocations(t, func() {
+		f, err := core.SubmitWith(ctx, e, attributes, task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for !f.IsDone() {
+			runtime.Gosched()
+		}
+	}); n != 3 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -454,3 +454,37 @@ func benchSubmit(b *testing.B, interceptors int) {
 	}
 	_ = e.Shutdown(ctx)
 }
+
+// BenchmarkScheduler is BenchmarkGo and BenchmarkAwait with a scheduler of the
+// user's that does next to nothing, so it shows what the engine does for one.
+func BenchmarkScheduler(b *testing.B) {
+	for _, capacity := range []int{1000, 4} {
+		engine := func(b *testing.B) *core.Engine {
+			e, err := core.New(core.WithWorkers(2), core.WithScheduler(&loop{}), core.WithQueueCapacity(capacity))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			return e
+		}
+		b.Run(fmt.Sprint("Go/", capacity), func(b *testing.B) {
+			e := engine(b)
+			for range b.N {
+				if err := e.Go(func() {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			_ = e.Shutdown(context.Background())
+		})
+		b.Run(fmt.Sprint("Submit/", capacity), func(b *testing.B) {
+			e := engine(b)
+			task := value(1)
+			for range b.N {
+				if _, err := core.Submit(context.Background(), e, task); err != nil {
+					b.Fatal(err)
+				}
+			}
+			_ = e.Shutdown(context.Background())
+		})
+	}
+}

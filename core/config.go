@@ -12,11 +12,16 @@ import (
 
 // The limits of a Config and its defaults.
 const (
-	MaxWorkers           = 10_000
-	MaxQueueCapacity     = 1_000_000
+	// MaxWorkers is the most workers that an engine may have.
+	MaxWorkers = 10_000
+	// MaxQueueCapacity is the largest capacity of a queue that has one.
+	MaxQueueCapacity = 1_000_000
+	// DefaultQueueCapacity is the capacity of the queue where none is given.
 	DefaultQueueCapacity = 1_000
-	DefaultIdleTimeout   = 10 * time.Second
-	DefaultCancelGrace   = time.Second
+	// DefaultIdleTimeout is Config.IdleTimeout where none is given.
+	DefaultIdleTimeout = 10 * time.Second
+	// DefaultCancelGrace is Config.CancelGrace where none is given.
+	DefaultCancelGrace = time.Second
 	// Unbounded, as a queue capacity, asks for a queue without a bound.
 	Unbounded = -1
 )
@@ -33,8 +38,8 @@ type Config struct {
 	// MaxQueueCapacity, or Unbounded. Tasks that wait to be run again count too,
 	// but are let in without room. Default, 0: DefaultQueueCapacity. Live.
 	QueueCapacity int
-	// IdleTimeout is how long a worker's goroutine without work is kept; it
-	// ends after between one and two of it. At least a millisecond. Default, 0:
+	// IdleTimeout is how long a worker's goroutine without work is kept; it ends
+	// after one to two such periods. At least a millisecond. Default, 0:
 	// DefaultIdleTimeout. Negative: kept until the engine ends. Live.
 	IdleTimeout time.Duration
 	// MinIdle is how many idle goroutines are kept whatever IdleTimeout says, 0
@@ -46,7 +51,8 @@ type Config struct {
 	Prealloc bool
 	// QueueLimit is the default of Attributes.QueueLimit, 0 for none. Live.
 	QueueLimit time.Duration
-	// RunLimit is the default of Attributes.RunLimit, 0 for none. Live.
+	// RunLimit is the default of Attributes.RunLimit, 0 for none. The time that
+	// a task waits inside counts. Live.
 	RunLimit time.Duration
 	// Reject is what happens when the queue is full. Default: RejectWait. Live.
 	Reject RejectPolicy
@@ -57,22 +63,25 @@ type Config struct {
 	// Panics is what a panic does. Default: PanicContain.
 	Panics PanicPolicy
 	// OnPanic, if set, is told of each contained panic in place of the logger.
-	// It is called on the worker's goroutine, after the future has failed.
+	// It is called on the goroutine that ran the task, after the future has
+	// failed.
 	OnPanic func(*PanicError)
 	// CancelGrace is how long Shutdown waits for running tasks after it has
 	// cancelled their contexts. Default, 0: DefaultCancelGrace. Negative: it
 	// does not wait. Live.
 	CancelGrace time.Duration
 	// AcceptChildren lets running tasks submit further tasks while the engine
-	// drains. Default: they are refused with ErrClosed like all others. Live.
+	// drains: those submitted with the task's own context; Go is refused.
+	// Default: they are refused with ErrClosed like all others. Live.
 	AcceptChildren bool
 	// Scheduler orders the queued tasks. Default, nil: the built-in
 	// work-stealing one. A scheduler serves one engine.
 	Scheduler Scheduler
 	// Interceptors wrap each execution, the first outermost. More can be added
-	// by Engine.Intercept.
+	// by Engine.Intercept. The slice is copied.
 	Interceptors []Interceptor
-	// Hooks are told what happens. More can be added by Engine.AddHooks.
+	// Hooks are told what happens. More can be added by Engine.AddHooks. The
+	// slice is copied.
 	Hooks []Hooks
 	// Logger takes what would otherwise be silent: panics, failing hooks.
 	// Default: slog.Default().
@@ -248,8 +257,17 @@ func (c Config) complete() Config {
 	return c
 }
 
-// configure applies options to c. A nil option is a mistake that is reported.
+// clone returns a copy of c that shares no slice with it.
+func (c Config) clone() Config {
+	c.Interceptors = slices.Clone(c.Interceptors)
+	c.Hooks = slices.Clone(c.Hooks)
+	return c
+}
+
+// configure applies options to c. A nil option is a mistake that is reported. What
+// it returns shares no slice with c or an option.
 func configure(c Config, options []Option) (Config, error) {
+	c = c.clone() // an option may write into what it is given
 	var faults []error
 	for i, option := range options {
 		if option == nil {
@@ -258,5 +276,6 @@ func configure(c Config, options []Option) (Config, error) {
 		}
 		option(&c)
 	}
+	c = c.clone()
 	return c, errors.Join(append(faults, c.Validate())...)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"reflect"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,7 +189,7 @@ func TestReconfigure(t *testing.T) {
 		"Intercept ": func(c *core.Config) {
 			c.Interceptors = []core.Interceptor{func(core.Handler) core.Handler { return nil }}
 		},
-		"AddHooks ": func(c *core.Config) { c.Hooks = []core.Hooks{{Ended: func(core.Job, core.Outcome, error) {}}} },
+		"AddHooks ": func(c *core.Config) { c.Hooks = []core.Hooks{{Ended: func(core.EndInfo) {}}} },
 	} {
 		before := e.Config()
 		if err := e.Reconfigure(core.WithQueueCapacity(99), option); !errors.Is(err, core.ErrConfig) || !contains(err.Error(), strings.TrimSpace(name)) {
@@ -234,6 +236,155 @@ func TestEngine_E_CORE_13_NilAndZero(t *testing.T) {
 func TestConfig_PanickingScheduler(t *testing.T) {
 	if e, err := core.New(core.WithScheduler(badScheduler{}), quietly()); e != nil || !errors.Is(err, core.ErrConfig) {
 		t.Errorf("%v, %v", e, err)
+	}
+}
+
+// An engine that could not be made leaves nothing behind: its context no longer
+// hangs from the base context.
+func TestConfig_FailedNewEndsItsContext(t *testing.T) {
+	base := &watchedContext{Context: context.Background(), done: make(chan struct{})}
+	for name, option := range map[string]core.Option{
+		"scheduler":   core.WithScheduler(badScheduler{}),
+		"interceptor": core.WithInterceptors(func(core.Handler) core.Handler { return nil }),
+	} {
+		if _, err := core.New(core.WithBaseContext(base), option, quietly()); !errors.Is(err, core.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+		// Two registrations, for the engine's context and for that of ended
+		// tasks; both are taken back.
+		if n := base.watchers.Load(); n != 0 {
+			t.Errorf("%s: %d still watch the base context", name, n)
+		}
+	}
+}
+
+// watchedContext counts who waits for its end by context.AfterFunc.
+type watchedContext struct {
+	context.Context
+	done     chan struct{}
+	watchers atomic.Int64
+}
+
+func (c *watchedContext) Done() <-chan struct{} { return c.done }
+
+func (c *watchedContext) AfterFunc(func()) (stop func() bool) {
+	c.watchers.Add(1)
+	return func() bool { c.watchers.Add(-1); return true }
+}
+
+// Two engines made from one Config do not share the memory of its slices, nor does
+// an engine with those who ask for its Config.
+func TestConfig_SlicesAreCopied(t *testing.T) {
+	l := new(trail)
+	shared := core.Config{Workers: 1, Interceptors: make([]core.Interceptor, 0, 4), Hooks: make([]core.Hooks, 0, 4)}
+	shared.Interceptors = append(shared.Interceptors, l.layer("common"))
+	first := engineFor(t, core.WithConfig(shared), core.WithInterceptors(l.layer("first")))
+	_ = engineFor(t, core.WithConfig(shared), core.WithInterceptors(l.layer("second")))
+	grown := shared
+	grown.Interceptors = append(grown.Interceptors, l.layer("third")) // into the same memory
+	third := engineFor(t, core.WithConfig(grown))
+	grown.Interceptors[0], grown.Interceptors[1] = nil, nil
+	third.Config().Interceptors[0] = nil
+	if err := third.Reconfigure(func(c *core.Config) { c.Interceptors[0] = nil }); !errors.Is(err, core.ErrConfig) {
+		t.Errorf("a nil interceptor: %v", err)
+	}
+	for e, want := range map[*core.Engine][]string{
+		first: {"common before", "first before", "first after <nil>", "common after <nil>"},
+		third: {"common before", "third before", "third after <nil>", "common after <nil>"},
+	} {
+		remove, err := e.Intercept(pass) // puts the chain together anew
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := core.Run(soon(t), e, value(1)); err != nil {
+			t.Error(err)
+		}
+		remove()
+		if diff := cmp.Diff(want, l.take()); diff != "" {
+			t.Error(diff)
+		}
+		if err := e.Reconfigure(core.WithConfig(e.Config())); err != nil {
+			t.Errorf("as it is: %v", err)
+		}
+	}
+}
+
+// All settings that cannot change are named at once.
+func TestReconfigure_NamesAllThatCannotChange(t *testing.T) {
+	e := engineFor(t)
+	err := e.Reconfigure(core.WithName("other"), core.WithPrealloc(), core.WithPanics(core.PanicCrash),
+		core.WithScheduler(&counting{}), quietly(), core.WithBaseContext(soon(t)), core.WithOnPanic(func(*core.PanicError) {}),
+		core.WithInterceptors(pass), core.WithHooks(core.Hooks{}))
+	if !errors.Is(err, core.ErrConfig) || strings.Count(err.Error(), "\n") != 8 || !contains(err.Error(), "Name", "Prealloc", "Panics",
+		"Scheduler", "Logger", "BaseContext", "OnPanic", "Intercept", "AddHooks") {
+		t.Error(err)
+	}
+}
+
+// Another closure of the same code is another function; a value that can be compared
+// is the same wherever it is kept.
+func TestReconfigure_TellsClosuresApart(t *testing.T) {
+	said := make([]func(*core.PanicError), 2)
+	layers := make([]core.Interceptor, 2)
+	hooks := make([]core.Hooks, 2)
+	for i := range 2 {
+		said[i] = func(*core.PanicError) { t.Error(i) }
+		layers[i] = func(next core.Handler) core.Handler { t.Cleanup(func() { _ = i }); return next }
+		hooks[i].Worker = func(int, bool) { _ = said[i] }
+	}
+	e := engineFor(t, core.WithOnPanic(said[0]), core.WithInterceptors(layers[0]), core.WithHooks(hooks[0]), core.WithScheduler(mapScheduler{}),
+		core.WithBaseContext(valueContext{context.Background()}))
+	same := e.Config()
+	same.OnPanic, same.Interceptors, same.Hooks = said[0], layers[:1], hooks[:1]
+	same.BaseContext = valueContext{context.Background()}
+	if err := e.Reconfigure(core.WithConfig(same)); err != nil {
+		t.Errorf("the same: %v", err)
+	}
+	other := same
+	other.OnPanic, other.Interceptors, other.Hooks = said[1], layers[1:], hooks[1:]
+	other.Scheduler = mapScheduler{}
+	if err := e.Reconfigure(core.WithConfig(other)); err == nil || !contains(err.Error(), "OnPanic", "Intercept", "AddHooks", "Scheduler") {
+		t.Errorf("others: %v", err)
+	}
+	// Each hook counts.
+	for i := range reflect.TypeFor[core.Hooks]().NumField() {
+		changed := e.Config()
+		field := reflect.ValueOf(&changed.Hooks[0]).Elem().Field(i)
+		field.Set(reflect.MakeFunc(field.Type(), nil))
+		if err := e.Reconfigure(core.WithConfig(changed)); err == nil || !contains(err.Error(), "AddHooks") {
+			t.Errorf("hook %d: %v", i, err)
+		}
+	}
+}
+
+type valueContext struct{ context.Context }
+
+// mapScheduler stores nothing and cannot be compared.
+type mapScheduler map[core.Job]int
+
+func (mapScheduler) Push(core.Job)            {}
+func (mapScheduler) Pop(int) (core.Job, bool) { return core.Job{}, false }
+func (mapScheduler) Len() int                 { return 0 }
+
+// An option is the caller's code: it may use the engine, and its panic leaves
+// nothing locked.
+func TestReconfigure_OptionIsFree(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1))
+	if panics(func() { _ = e.Reconfigure(func(*core.Config) { panic("x") }) }) != "x" {
+		t.Error("no panic")
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- e.Reconfigure(func(c *core.Config) {
+			addHooks(t, e, core.Hooks{})()
+			if remove, err := e.Intercept(pass); err == nil {
+				remove()
+			}
+			c.Workers = e.Config().Workers + 1
+		})
+	}()
+	if err := receive(t, done, "end: an option is called under a lock"); err != nil || e.Stats().Workers != 2 {
+		t.Error(err)
 	}
 }
 

@@ -270,7 +270,7 @@ func TestContext_CauseOfShutdown(t *testing.T) {
 				}
 				receive(t, started, "start")
 				var report *core.ShutdownError
-				if err := e.Close(soon(t)); !errors.As(err, &report) || report.Cancelled != 1 {
+				if err := e.Close(soon(t)); !errors.As(err, &report) || report.Canceled != 1 {
 					t.Errorf("Close: %v", err)
 				}
 				var c *core.CancelError

@@ -33,12 +33,15 @@
 //
 // The ways in differ in who waits for what:
 //
-//	Submit      returns a future; waits for room in the queue under the default policy
-//	SubmitWith  Submit with attributes
-//	TrySubmit   never waits for room
-//	SubmitAll   a batch: one reservation of room, one wake-up
-//	Run         Submit and Await in one call
-//	Engine.Go   a plain function, fire and forget
+//	Submit        returns a future; waits for room in the queue under the default policy
+//	TrySubmit     never waits for room
+//	SubmitAll     a batch: one reservation of room, one wake-up
+//	Run           Submit and Await in one call
+//	Engine.Go     a plain function, fire and forget
+//	Engine.GoAll  a batch of them
+//
+// [SubmitWith], [TrySubmitWith], [SubmitAllWith] and [RunWith] take attributes too,
+// [Engine.GoContext] a context, and [Engine.TryGo] and [TrySubmitAll] never wait.
 //
 // They are functions and not methods where a method would need a type parameter
 // of its own. [Func] makes a task of a function; any type with an Execute method
@@ -48,7 +51,7 @@
 // then the task was accepted and the future will be resolved, whatever happens.
 // Or there is an error and no future: then the task never runs. The error is a
 // [*RefusedError] that matches [ErrInvalid], [ErrClosed], [ErrQueueFull], or the
-// cause of the context. Arguments are checked first, then the engine, then the
+// cause and the own error of the context. Arguments are checked first, then the engine, then the
 // context.
 //
 // The context given to Submit has two uses, one after the other. It bounds the
@@ -63,7 +66,9 @@
 // [Future.GetWithTimeout] for a time, [Future.Get] without a bound,
 // [Future.Done] is a channel for select, and [Future.OnDone] calls a function.
 // All of them may be used by any number of goroutines, and all of them see the
-// same result. Giving up a wait does not touch the task; [Future.Cancel] does.
+// same result. Giving up a wait does not touch the task; [Future.Cancel] does. A
+// wait that was given up returns a [*WaitError], which tells it from the result of a
+// task that was cancelled.
 //
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed
@@ -76,7 +81,7 @@
 //	ErrTaskTimeout    it ran for too long; *TimeoutError
 //	ErrDiscarded      it was given up because the queue was full
 //	ErrSkipped        an interceptor did not let it run
-//	ErrUndone         the engine ended before it started
+//	ErrUndone         the engine ended before it was started, or started again
 //	ErrAbandoned      the engine ended, and it ignored that
 //
 // # Attributes
@@ -138,8 +143,8 @@
 // # Panics and Goexit
 //
 // A panic ends the task and nothing else. The future fails with a [*PanicError],
-// and the panic is reported at once, to [Config.OnPanic] or else to the logger,
-// also where nobody awaits the future. [PanicCrash] lets it crash the process
+// and the panic is reported at once, to the hooks, and to [Config.OnPanic] or else
+// the logger, even if nobody awaits the future. [PanicCrash] lets it crash the process
 // instead. A task that calls [runtime.Goexit], as testing.T.FailNow does, fails
 // with [ErrGoexit] and costs no worker. Where it ran on the goroutine of a task
 // that waits for it, it ends that task too, as a plain call would: both futures
@@ -147,7 +152,8 @@
 //
 // A panic of an interceptor counts as one of the task that it wraps. A panic of a
 // hook, a callback, a scheduler or a policy function is contained and logged: it
-// harms neither a task's future nor a worker.
+// harms neither a task's future nor a worker. (A scheduler that fails to take a task
+// has refused it.)
 //
 // # Running again
 //
@@ -177,8 +183,9 @@
 //
 //	Accepted = Queued + Running + Ended()
 //
-// holds in every snapshot, also under load, and [Stats.Check] says so. What was
-// refused is counted by reason in [Rejections]. Ended tasks are counted by
+// holds in every snapshot, even under load, and [Stats.Check] says so: what runs is
+// counted apart from what has started and ended. What was refused is counted by
+// reason in [Rejections], which is read just after that instant. Ended tasks are counted by
 // [Outcome].
 //
 // # Interceptors and hooks
@@ -200,27 +207,9 @@
 // The built-in scheduler steals work. Tasks from outside start in nearly the
 // order in which they came: workers take them in order, in batches of at most
 // 64. What a task submits goes to its own worker, newest first, where idle
-// workers take the oldest. Whoever needs another order passes a [Scheduler]:
-// three methods, called one at a time. It may also be a [Completer], a
+// workers take the oldest. To use another order, pass a [Scheduler]: three
+// methods, called one at a time. It may also be a [Completer], a
 // [Claimer], a [Sweeper], a [Resizer] or a [WakerSetter].
-//
-// # Memory and cost
-//
-// Submit allocates the future and nothing else; the future carries its job and
-// the task's context inside. Attributes, limits, callbacks and a wait that sleeps
-// allocate more. [Engine.Go] allocates nothing. A queued job takes one word in
-// the queue. A resolved future keeps its value and its error alive, but neither
-// the task nor its context; the futures of one [SubmitAll] keep each other's
-// values alive. A task that waits inside keeps its goroutine, so an engine has as
-// many as workers and waiting tasks; a task that runs on its waiter's goroutine
-// takes as much stack as a call. An engine starts its goroutines when there is
-// work, and ends them when they have been idle for [Config.IdleTimeout]. An idle
-// engine does not tick.
-//
-// BenchmarkGo, BenchmarkAwait and BenchmarkTree measure the three ways of
-// use; beside them stand a channel with workers and plain goroutines. A task of a
-// few instructions costs more to hand over than to call: do not submit what you
-// can call.
 //
 // # What is promised
 //
@@ -233,7 +222,8 @@
 //     There are two exceptions: [RejectCallerRuns] outside a task runs the task
 //     beside the workers, and tasks that run when the number is reduced go on.
 //   - A task that was cancelled before it started never starts.
-//   - Nothing starts between the return of Pause and the call of Resume, nor once
+//   - Nothing starts between the return of Pause and the call of Resume (it has started
+//     when [Stats] counts it as running; see [Engine.Pause]), nor once
 //     [Engine.IsClosed] reports true.
 //   - All exported functions and methods may be called by any number of
 //     goroutines, also from tasks, hooks and callbacks. The methods of a user's
@@ -251,6 +241,9 @@
 //   - Goroutines that a task starts and gives its context share its slot. Their
 //     calls use it one at a time, and a wait of theirs hands it over although the
 //     task itself goes on. They are not counted as running.
+//   - Such a wait counts as a wait of the task: one that closes a ring through it is
+//     refused with [ErrDeadlock], although the task itself might have gone on. So is
+//     a wait with a context that could still end.
 //   - A task's context ends when the task returns, and then has lost the
 //     submitter's values: for what outlives the task, use [Detach]. Tasks that it
 //     has submitted are not ended by that; they go on under the context that it
@@ -262,10 +255,29 @@
 //     engine's defaults apply to it: they are measured, but a function without a
 //     context cannot obey.
 //   - An engine that is never shut down is collected once nobody refers to it and
-//     its goroutines have ended for want of work. Those that [Config.MinIdle] or a
-//     negative [Config.IdleTimeout] keep do not end. Queued tasks run all the
+//     its goroutines have ended, as they do when idle. Those that [Config.MinIdle] or
+//     a negative [Config.IdleTimeout] keep do not end. Queued tasks run all the
 //     same.
 //   - Tasks live in memory. They do not survive the process.
+//
+// # Memory and cost
+//
+// Submit allocates the future and nothing else; the future carries its job and
+// the task's context inside. That of an int takes 48 bytes if it was submitted with
+// [context.Background], otherwise 80, and 48 for each task in [SubmitAll]. Attributes, limits, callbacks and a wait that sleeps
+// allocate more. [Engine.Go] allocates nothing. A queued job takes one word in
+// the queue. A resolved future keeps its value and its error alive, but neither
+// the task nor its context; the futures of one [SubmitAll] keep each other's
+// values alive. A task that waits inside keeps its goroutine, so an engine has as
+// many as workers and waiting tasks; a task that runs on its waiter's goroutine
+// takes as much stack as a call. An engine starts its goroutines when there is
+// work, and ends them when they have been idle for [Config.IdleTimeout]. An idle
+// engine does not tick.
+//
+// BenchmarkGo, BenchmarkAwait and BenchmarkTree measure the three ways of
+// use; beside them stand a channel with workers and plain goroutines. A task of a
+// few instructions costs more to hand over than to call: do not submit what you
+// can call.
 //
 // # Testing
 //

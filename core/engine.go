@@ -2,8 +2,10 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -18,8 +20,8 @@ import (
 // goroutines.
 //
 // An engine should be ended with Shutdown or Close. One that is idle and that
-// nobody refers to any more is collected once its goroutines have ended for want
-// of work, unless Config.MinIdle or a negative IdleTimeout keeps some.
+// nobody refers to any more is collected once its goroutines have ended, as they do
+// when idle, unless Config.MinIdle or a negative IdleTimeout keeps some.
 type Engine struct {
 	// Immutable after New.
 	name    string
@@ -87,6 +89,12 @@ func New(options ...Option) (*Engine, error) {
 	c = c.complete()
 	e := &Engine{name: c.Name, logger: c.Logger, onPanic: c.OnPanic}
 	e.ctx, e.cancel = context.WithCancelCause(c.BaseContext)
+	made := false
+	defer func() {
+		if !made { // also if what is called below ends this goroutine
+			e.cancel(ErrShutdown)
+		}
+	}()
 	e.endless = c.BaseContext.Done() == nil
 	var end context.CancelCauseFunc
 	e.after, end = context.WithCancelCause(c.BaseContext)
@@ -103,29 +111,44 @@ func New(options ...Option) (*Engine, error) {
 	e.allKinds = make(map[unsafe.Pointer]*kind)
 	e.setCapacity(c.QueueCapacity)
 	e.setLimit(c.workers(int(e.procs.Load())))
+	if err := e.install(&c); err != nil {
+		return nil, err
+	}
+	if c.Prealloc {
+		e.preallocate()
+	}
+	made = true
+	return e, nil
+}
+
+// install puts in what the user has made: scheduler, interceptors and hooks.
+func (e *Engine) install(c *Config) error {
+	var faults []error
 	if c.Scheduler != nil {
-		var failure error
-		if !e.guard("scheduler", func() { e.useScheduler(c.Scheduler) }) {
-			failure = fmt.Errorf("%w: the scheduler panicked while it was set up", ErrConfig)
+		if err := e.try("scheduler", func() { e.useScheduler(c.Scheduler) }); err != nil {
+			faults = append(faults, fmt.Errorf("%w: Scheduler panicked while it was set up: %w", ErrConfig, err))
 		}
-		if failure != nil {
-			return nil, failure
-		}
-		e.resized()
 	}
 	var list []*Interceptor
 	for i := range c.Interceptors {
 		list = append(list, &c.Interceptors[i])
 	}
-	e.chain.Store(e.newChain(list))
+	chain, err := e.newChain(list)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("%w: Interceptors: %w", ErrConfig, err))
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	e.resized()
+	e.chain.Store(chain)
 	e.markSlow()
 	for _, h := range c.Hooks {
-		e.AddHooks(h)
+		if _, err := e.AddHooks(h); err != nil {
+			return err
+		}
 	}
-	if c.Prealloc {
-		e.preallocate()
-	}
-	return e, nil
+	return nil
 }
 
 // workers returns how many workers c asks for.
@@ -172,26 +195,29 @@ func (e *Engine) Name() string {
 
 // Config returns the configuration in force, with the defaults filled in. If
 // Workers follows GOMAXPROCS it is 0; see Stats for the number. Interceptors and
-// Hooks are those given to New. Changed, it can be given to Reconfigure by
-// WithConfig. Do not change its slices.
+// Hooks are those given to New. It is a copy: changed, it can be given to
+// Reconfigure by WithConfig.
 func (e *Engine) Config() Config {
 	if !e.made() {
 		return Config{}
 	}
-	return e.settings.Load().Config
+	return e.settings.Load().clone()
 }
 
 // Reconfigure changes live settings (see Config) as one step: all of them, or
 // none if any is wrong. A setting that is not live may be given again with the
-// value that it has. Growing lets waiting submitters in; shrinking lets running
+// value that it has; the value of a function is one closure, so a method value such
+// as t.Handle, which is a new one each time it is written down, counts as changed.
+// Growing lets waiting submitters in; shrinking lets running
 // tasks finish and loses no queued ones. Limits that change count for tasks that
 // are submitted, or started, from then on.
 //
-// The error matches ErrConfig for every fault, or ErrClosed once the engine has
-// come to its end. Hooks.Changed is told of each success.
+// The error matches ErrConfig, and names every fault, or it is a *RefusedError that
+// matches ErrClosed once the engine has come to its end, or ErrInvalid for an engine
+// that was not made by New. Hooks.Changed is told of each success.
 func (e *Engine) Reconfigure(options ...Option) error {
 	if !e.made() {
-		return e.check(context.Background(), false)
+		return errNotMade()
 	}
 	var old, c Config
 	var err error
@@ -230,46 +256,64 @@ func (e *Engine) Reconfigure(options ...Option) error {
 		e.resized()
 	}
 	e.config.Unlock()
-	e.hookChanged(Reconfigured)
+	e.hookChanged(ChangeReconfigured)
 	return nil
 }
 
-// sameFixed reports which settings differ that cannot change at run time.
+// sameFixed reports, joined, which settings differ that cannot change at run time.
 func sameFixed(old, c *Config) error {
-	fixed := func(name string) error {
-		return fmt.Errorf("%w: %s cannot change while the engine runs", ErrConfig, name)
+	var faults []error
+	fixed := func(same bool, fault string) {
+		if !same {
+			faults = append(faults, fmt.Errorf("%w: %s", ErrConfig, fault))
+		}
 	}
-	switch {
-	case c.Name != old.Name:
-		return fixed("Name")
-	case c.Prealloc != old.Prealloc:
-		return fixed("Prealloc")
-	case c.Panics != old.Panics:
-		return fixed("Panics")
-	case !sameWords(c.Scheduler, old.Scheduler):
-		return fixed("Scheduler")
-	case c.Logger != old.Logger:
-		return fixed("Logger")
-	case !sameWords(c.BaseContext, old.BaseContext):
-		return fixed("BaseContext")
-	case !sameWords(any(c.OnPanic), any(old.OnPanic)):
-		return fixed("OnPanic")
-	case !slices.EqualFunc(c.Interceptors, old.Interceptors, func(a, b Interceptor) bool { return sameWords(any(a), any(b)) }):
-		return fmt.Errorf("%w: use Intercept to add interceptors while the engine runs", ErrConfig)
-	case !slices.EqualFunc(c.Hooks, old.Hooks, sameHooks):
-		return fmt.Errorf("%w: use AddHooks to add hooks while the engine runs", ErrConfig)
+	const cannot = " cannot change while the engine runs"
+	fixed(c.Name == old.Name, "Name"+cannot)
+	fixed(c.Prealloc == old.Prealloc, "Prealloc"+cannot)
+	fixed(c.Panics == old.Panics, "Panics"+cannot)
+	fixed(sameValue(c.Scheduler, old.Scheduler), "Scheduler"+cannot)
+	fixed(c.Logger == old.Logger, "Logger"+cannot)
+	fixed(sameValue(c.BaseContext, old.BaseContext), "BaseContext"+cannot)
+	fixed(sameValue(c.OnPanic, old.OnPanic), "OnPanic"+cannot)
+	fixed(slices.EqualFunc(c.Interceptors, old.Interceptors, func(a, b Interceptor) bool { return sameValue(a, b) }),
+		"use Intercept to add interceptors while the engine runs")
+	fixed(slices.EqualFunc(c.Hooks, old.Hooks, sameHooks), "use AddHooks to add hooks while the engine runs")
+	return errors.Join(faults...)
+}
+
+// sameValue reports whether a and b are the same value. What cannot be compared, a
+// function or a struct that holds a map, is the same if it is the same words: of a
+// function reflection tells the code alone, which other closures share.
+func sameValue(a, b any) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	if x.IsValid() && y.IsValid() && x.Comparable() && y.Comparable() {
+		return a == b
 	}
-	return nil
+	return sameWords(a, b)
+}
+
+// sameHooks reports whether a and b hold the same functions.
+func sameHooks(a, b Hooks) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		if !sameValue(x.Field(i).Interface(), y.Field(i).Interface()) {
+			return false
+		}
+	}
+	return true
 }
 
 // Resize changes the number of workers, 1 to MaxWorkers; they no longer follow
-// GOMAXPROCS then. It is Reconfigure with WithWorkers.
+// GOMAXPROCS then. It is Reconfigure with WithWorkers, and has its errors: one that
+// matches ErrConfig, or a *RefusedError that matches ErrClosed or ErrInvalid.
 func (e *Engine) Resize(workers int) error { return e.Reconfigure(WithWorkers(workers)) }
 
 // SetQueueCapacity changes the capacity of the queue, 1 to MaxQueueCapacity, or
 // Unbounded. If more tasks are queued than the new capacity allows they stay,
 // and nobody gets in until there is room. It is Reconfigure with
-// WithQueueCapacity.
+// WithQueueCapacity, and has its errors: one that matches ErrConfig, or a
+// *RefusedError that matches ErrClosed or ErrInvalid.
 func (e *Engine) SetQueueCapacity(n int) error { return e.Reconfigure(WithQueueCapacity(n)) }
 
 // followProcs makes the number of workers follow GOMAXPROCS, unless it was
@@ -291,19 +335,6 @@ func (e *Engine) followProcs() {
 	e.config.Unlock()
 	if changed {
 		e.resized()
-	}
-}
-
-// resized tells the user's scheduler how many workers there are.
-func (e *Engine) resized() {
-	if e.in.optional.resizer == nil {
-		return
-	}
-	e.in.lock()
-	defer e.in.mu.Unlock()
-	n := int(e.lot.width.Load())
-	if err := shielded(func() { e.in.optional.resizer.Resized(n) }); err != nil {
-		e.reportLater("scheduler's Resized", err)
 	}
 }
 
@@ -332,10 +363,16 @@ func (e *Engine) setCapacity(n int) {
 	}
 }
 
+// pauseYields is how often Pause lets other goroutines run before it returns.
+const pauseYields = 8
+
 // Pause stops the start of tasks: after it has returned none starts until
-// Resume. Running tasks go on, and tasks are still accepted. A task that awaits
+// Resume. Running tasks go on, and tasks are still accepted. A task has started
+// once Stats counts it as running; that it has taken its first step by then only
+// its goroutine's turn on a processor decides. A task that awaits
 // a queued one waits until Resume. Shutdown resumes. A second Pause changes
-// nothing. The error matches ErrClosed once Shutdown or Close has begun.
+// nothing. The error is a *RefusedError that matches ErrClosed once Shutdown or
+// Close has begun, or ErrInvalid for an engine that was not made by New.
 func (e *Engine) Pause() error {
 	if !e.made() || e.IsClosed() {
 		return e.notRunning()
@@ -351,34 +388,28 @@ func (e *Engine) Pause() error {
 		}
 	}
 	// Starts are counted under a slot's mutex, where the signal is looked at:
-	// once all mutexes have been taken, every later start has seen it. What was
-	// counted before that has to begin before Pause may return.
-	for e.isStarting() {
+	// once all mutexes have been taken, every later start has seen it.
+	e.unlockAll(e.lockAll())
+	// What was counted just before is about to take its first step: let it.
+	for range pauseYields {
 		point.Yield(point.Pause)
 		runtime.Gosched()
 	}
 	if before&signalPaused == 0 {
-		e.hookChanged(Paused)
+		e.hookChanged(ChangePaused)
 	}
 	return nil
 }
 
-// isStarting reports whether a worker has a job that counts as started and has not
-// begun.
-func (e *Engine) isStarting() bool {
-	slots := e.lockAll()
-	defer e.unlockAll(slots)
-	return slices.ContainsFunc(e.lot.workers, func(w *worker) bool { return w.started != w.begun.Load() })
-}
-
 // Resume lets tasks start again after Pause; otherwise it changes nothing. The
-// error matches ErrClosed once the engine has come to its end.
+// error is a *RefusedError that matches ErrClosed once the engine has come to its
+// end, or ErrInvalid for an engine that was not made by New.
 func (e *Engine) Resume() error {
 	if !e.made() || e.IsClosed() {
 		return e.notRunning()
 	}
 	if e.unpause() {
-		e.hookChanged(Resumed)
+		e.hookChanged(ChangeResumed)
 	}
 	return nil
 }
@@ -406,12 +437,12 @@ func (e *Engine) IsShutdown() bool { return e.made() && e.signal.Load()&signalDr
 
 // IsClosed reports whether the engine has come to its end: nothing is queued,
 // and nothing runs but tasks that ignore the end of their context. It is true of
-// an engine that was not made by New.
+// an engine that was not made by New, which runs nothing either.
 func (e *Engine) IsClosed() bool { return !e.made() || e.stop.closed() }
 
 func (e *Engine) notRunning() error {
 	if !e.made() {
-		return e.check(context.Background(), false)
+		return errNotMade()
 	}
 	return &RefusedError{Engine: e.name, Reason: ErrClosed}
 }

@@ -29,7 +29,7 @@ var (
 	// context.DeadlineExceeded too.
 	ErrTaskTimeout error = &deadlineError{"core: task ran longer than its run limit"}
 	// ErrWaitTimeout: GetWithTimeout gave up waiting; the task goes on. It
-	// matches context.DeadlineExceeded too.
+	// matches context.DeadlineExceeded too, and comes in a *WaitError.
 	ErrWaitTimeout error = &deadlineError{"core: gave up waiting for the task"}
 	// ErrPanicked: the task panicked; errors.As finds the *PanicError.
 	ErrPanicked = errors.New("core: task panicked")
@@ -40,8 +40,8 @@ var (
 	ErrSkipped = errors.New("core: an interceptor did not run the task")
 	// ErrDeadlock: the wait would never end; errors.As finds the *DeadlockError.
 	ErrDeadlock = errors.New("core: tasks wait for each other in a ring")
-	// ErrUndone: the engine stopped before the task was started; the report of
-	// Shutdown hands it back.
+	// ErrUndone: the engine stopped before the task was started, or started
+	// again; the report of Shutdown hands it back.
 	ErrUndone = errors.New("core: engine stopped before the task was started")
 	// ErrAbandoned: the engine stopped while the task was running, and the task
 	// ignored the end of its context. Its result is lost.
@@ -189,8 +189,68 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 // Timeout reports true, as net.Error wants it.
 func (e *TimeoutError) Timeout() bool { return true }
 
+// WaitError is what Await, GetWithTimeout and WaitIdle return when the wait was
+// given up. The task is not affected; what it returns in the end can be awaited
+// again. It matches the cause of the context that ended, and the context's own
+// error, which is context.Canceled or context.DeadlineExceeded.
+//
+// A wait that was given up is returned as it is, not wrapped. The result of a task
+// that gave up a wait of its own may hold a WaitError as well: it names the task
+// that that one waited for.
+type WaitError struct {
+	// Engine and Task are the names of the engine and the task; Task is "" for
+	// WaitIdle.
+	Engine, Task string
+	// Err is the cause of the context that ended; ErrWaitTimeout for
+	// GetWithTimeout.
+	Err error
+
+	own error // the context's own error
+}
+
+// Error names what was waited for, and why no longer.
+func (e *WaitError) Error() string {
+	what := "for task " + e.Task
+	if e.Task == "" {
+		what = "until it is idle"
+	}
+	if e.Err == ErrWaitTimeout {
+		return fmt.Sprintf("core: engine %s: gave up waiting %s: the time given has passed", e.Engine, what)
+	}
+	return fmt.Sprintf("core: engine %s: gave up waiting %s: %v", e.Engine, what, e.Err)
+}
+
+// Is matches the context's own error.
+func (e *WaitError) Is(target error) bool { return errors.Is(e.own, target) }
+
+// Unwrap returns the cause.
+func (e *WaitError) Unwrap() error { return e.Err }
+
+// Timeout reports whether it was a deadline that ended the wait, as net.Error
+// wants it.
+func (e *WaitError) Timeout() bool { return errors.Is(e, context.DeadlineExceeded) }
+
+// gaveUp returns the error of a wait for task that ended because ctx did.
+func (e *Engine) gaveUp(ctx context.Context, task string) error {
+	own, cause := whyGivenUp(ctx)
+	return &WaitError{Engine: e.name, Task: task, Err: cause, own: own}
+}
+
+// whyGivenUp returns the error of ctx, which has ended, and the cause. Neither is
+// nil, whatever a context of a user's type says.
+func whyGivenUp(ctx context.Context) (own, cause error) {
+	if own = ctx.Err(); own == nil {
+		own = context.Canceled
+	}
+	if cause = context.Cause(ctx); cause == nil {
+		cause = own
+	}
+	return own, cause
+}
+
 // DeadlockError is what Await returns when the wait would close a ring of tasks
-// that wait for each other. It matches ErrDeadlock.
+// that wait for each other. It matches ErrDeadlock. What counts as a wait of a task
+// stands in the package's documentation, under "What is not promised".
 type DeadlockError struct {
 	// Engine is the name of the engine.
 	Engine string
@@ -210,9 +270,10 @@ func (e *DeadlockError) Error() string {
 // Is matches ErrDeadlock.
 func (e *DeadlockError) Is(target error) bool { return target == ErrDeadlock }
 
-// RefusedError is why a task was not accepted. It matches the reason:
-// ErrQueueFull, ErrClosed, ErrDiscarded, ErrInvalid, or the cause of a context
-// that ended.
+// RefusedError is why a task, or a call that changes the engine, was not accepted.
+// It matches the reason: ErrQueueFull, ErrClosed, ErrDiscarded, ErrInvalid, or the
+// cause of a context that ended; then also the context's own error, which is
+// context.Canceled or context.DeadlineExceeded.
 type RefusedError struct {
 	// Engine is the name of the engine.
 	Engine string
@@ -220,6 +281,8 @@ type RefusedError struct {
 	Capacity int
 	// Reason is one of the errors named above.
 	Reason error
+
+	own error // the own error of the context that ended
 }
 
 // Error names the engine and the reason.
@@ -236,6 +299,9 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("core: engine %s: refused: %v", e.Engine, e.Reason)
 }
 
+// Is matches the own error of a context that ended.
+func (e *RefusedError) Is(target error) bool { return errors.Is(e.own, target) }
+
 // Unwrap returns the reason.
 func (e *RefusedError) Unwrap() error { return e.Reason }
 
@@ -248,13 +314,13 @@ type ShutdownError struct {
 	// Cause is why the drain was cut short; nil for Close and for a drain that
 	// only handed back delayed tasks.
 	Cause error
-	// Undone are the accepted tasks that were never started, or that waited to
-	// be run again, in the order in which they would have been started as far
+	// Undone are the accepted tasks that were not started, or not started again,
+	// in the order in which they would have been started as far
 	// as it was known. Their futures failed with ErrUndone.
 	Undone []Undone
-	// Cancelled is the number of running tasks that ended in time once their
+	// Canceled is the number of running tasks that ended in time once their
 	// context was cancelled.
-	Cancelled int
+	Canceled int
 	// Ignoring are the running tasks that ignored the end of their context.
 	// Their futures failed with ErrAbandoned, their goroutines still run.
 	Ignoring []Ignoring
@@ -289,8 +355,8 @@ func (e *ShutdownError) Error() string {
 	if n := len(e.Undone); n > 0 {
 		fmt.Fprintf(&b, ", %d undone", n)
 	}
-	if e.Cancelled > 0 {
-		fmt.Fprintf(&b, ", %d cancelled", e.Cancelled)
+	if e.Canceled > 0 {
+		fmt.Fprintf(&b, ", %d cancelled", e.Canceled)
 	}
 	if n := len(e.Ignoring); n > 0 {
 		fmt.Fprintf(&b, ", %d ignore the cancellation (", n)

@@ -1,15 +1,24 @@
 package core
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Jobs that leave the queue without being started: cancelled, expired,
 // discarded, displaced, or handed back.
 //
 // A record is taken out by a compare-and-swap on its state; its entry stays
 // behind, dead, and is dropped when it is popped. Dead entries are counted and
-// swept before they outnumber the live ones. A plain function has no state, so
-// its entry itself is taken.
+// swept before they outnumber the live ones, but for sweepAfter of them. A plain
+// function has no state, so its entry itself is taken.
 
 // sweepAfter is how many dead entries are let be in any case.
 const sweepAfter = 64
+
+// lookEvery is how many entries die between two looks at what the slots store,
+// which costs time in proportion to the number of slots.
+const lookEvery = 16
 
 // countRemoved counts n jobs that ended without having been started. The
 // caller holds in.mu.
@@ -44,54 +53,65 @@ func (e *Engine) noteDead(job Job) {
 // one dead entry more. The caller holds in.mu.
 func (e *Engine) entryDied(job Job) {
 	in := &e.in
-	if in.scheduler == nil && in.queue.popNewest(job) {
+	if in.scheduler != nil {
+		if in.optional.unregister(job) { // or else it was popped at this moment
+			in.dead++
+			e.sweepDeadScheduled()
+		}
+		return
+	}
+	if in.queue.popNewest(job) {
 		if in.queue.count == 0 {
 			in.visible.Store(false)
 		}
 		return
 	}
 	in.dead++
-	live := in.live
-	if in.scheduler != nil {
-		live = in.schedLen() - in.dead
+	if in.dead <= max(sweepAfter, in.queue.count-in.dead) || in.dead < in.look {
+		return
 	}
-	if in.dead > max(sweepAfter, live) {
-		in.dead = 0
-		in.live = e.sweep(func(Job) bool { return false })
+	if stored := e.countEntries(); in.dead > max(sweepAfter, stored-in.dead) {
+		e.sweepDead()
+	} else {
+		e.in.look = in.dead + max(lookEvery, int(e.lot.width.Load()))
 	}
 }
 
-// sweep removes the dead entries and those for which drop returns true, and
-// returns how many remain. The caller holds in.mu.
-func (e *Engine) sweep(drop func(Job) bool) (live int) {
+// countEntries returns how many entries the built-in scheduler stores, and takes
+// those dead ones off the count that the slots have dropped. The caller holds
+// in.mu.
+func (e *Engine) countEntries() (stored int) {
 	in := &e.in
-	unwanted := func(job Job) bool {
-		if r := job.record(); r != nil && phase(r.state.Load()) != phaseQueued {
-			return true
-		}
-		if drop(job) {
-			return true
-		}
-		live++
-		return false
+	stored = in.queue.count
+	for _, s := range e.lockSlots() {
+		stored += s.queued()
+		in.dead -= s.dropped
+		s.dropped = 0
+		s.mu.Unlock()
 	}
-	if in.scheduler != nil {
-		e.sweepScheduled(unwanted)
-		return live
+	e.lot.mu.Unlock()
+	return stored
+}
+
+// sweepDead removes the dead entries of the built-in scheduler. The caller holds
+// in.mu.
+func (e *Engine) sweepDead() {
+	in := &e.in
+	dead := func(job Job) bool {
+		r := job.record()
+		return r != nil && phase(r.state.Load()) != phaseQueued
 	}
-	in.queue.sweep(unwanted)
+	in.dead, in.look = 0, 0
+	in.queue.sweep(dead)
 	if in.queue.count == 0 {
 		in.visible.Store(false)
 	}
-	e.lot.mu.Lock()
-	slots := e.lot.slots
-	e.lot.mu.Unlock()
-	for _, s := range slots {
-		s.mu.Lock()
-		s.sweep(unwanted)
+	for _, s := range e.lockSlots() {
+		s.sweep(dead)
+		s.dropped = 0
 		s.mu.Unlock()
 	}
-	return live
+	e.lot.mu.Unlock()
 }
 
 // take takes a queued job for good. It reports false if the entry is dead.
@@ -103,8 +123,9 @@ func take(job Job) bool {
 	return r == nil || r.retire(phaseQueued)
 }
 
-// evict gives up one queued job by policy to make room for newcomer. It reports
-// false if there is none to give up. The caller holds in.mu.
+// evict gives up one queued job of the built-in scheduler by policy to make room
+// for newcomer. It reports false if there is none to give up. The caller holds
+// in.mu.
 func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) {
 	for {
 		var place *Job
@@ -119,19 +140,14 @@ func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) 
 			*place = Job{}
 		}
 		e.unlockSlots(slots)
-		if place == nil && e.in.scheduler != nil {
-			victim, ok = e.evictScheduled(newcomer, policy)
-			if !ok {
-				return Job{}, false
-			}
-		} else if place == nil {
+		if place == nil {
 			return Job{}, false
-		} else if !take(victim) {
-			continue // it was cancelled or started at this moment
-		} else {
-			e.entryDied(Job{}) // its place is empty, but still there
 		}
-		e.beginLeaving() // the caller ends it
+		if !take(victim) {
+			continue // it was cancelled or started at this moment
+		}
+		e.entryDied(Job{}) // its place is empty, but still there
+		e.beginLeaving()   // the caller ends it
 		e.countRemoved(OutcomeDiscarded, 1)
 		e.in.room++
 		return victim, true
@@ -197,46 +213,50 @@ func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 	return place
 }
 
-// evictScheduled is evict for the user's scheduler.
-func (e *Engine) evictScheduled(newcomer Job, policy RejectPolicy) (victim Job, ok bool) {
-	if policy == RejectDiscardOldest {
-		e.sweepScheduled(func(job Job) bool {
-			if !ok && take(job) {
-				victim, ok = job, true
-				return true
-			}
-			return false
-		})
-		return victim, ok
-	}
-	for {
-		var choice Job
-		best := newcomer.Priority()
-		e.sweepScheduled(func(job Job) bool {
-			if r := job.record(); r != nil && phase(r.state.Load()) != phaseQueued {
-				return false
-			}
-			if p := job.Priority(); p < best || p == best && !choice.IsZero() {
-				choice, best = job, p
-			}
-			return false
-		})
-		if choice.IsZero() {
-			return Job{}, false
+// choose is the first half of evict for the user's scheduler: it returns the job
+// to give up, which is still queued. The caller holds in.mu.
+func (e *Engine) choose(newcomer Job, policy RejectPolicy) (victim Job) {
+	best := newcomer.Priority()
+	e.in.dead = 0 // they are removed on the way
+	e.sweepScheduled(func(job Job) bool {
+		if e.isDeadScheduled(job) {
+			return true
 		}
-		taken := false
-		e.sweepScheduled(func(job Job) bool {
-			if job == choice && !taken {
-				taken = true
-				ok = take(job)
-				return true
+		if policy == RejectDiscardOldest {
+			if victim.IsZero() {
+				victim = job
 			}
-			return false
-		})
-		if ok || !taken {
-			return choice, ok
+		} else if p := job.Priority(); p < best || p == best && !victim.IsZero() {
+			victim, best = job, p
 		}
+		return false
+	})
+	return victim
+}
+
+// displace is the second half, once the newcomer is stored: a newcomer that the
+// scheduler fails to take costs nobody his place. It reports false if victim was
+// cancelled at this moment: then its unit is about to be given back. The caller
+// holds in.mu.
+func (e *Engine) displace(victim Job) bool {
+	in := &e.in
+	if !take(victim) {
+		return false
 	}
+	in.optional.unregister(victim)
+	e.beginLeaving() // the caller ends it
+	e.countRemoved(OutcomeDiscarded, 1)
+	in.room++
+	in.dead++
+	e.sweepScheduled(func(job Job) bool {
+		if job != victim || victim.IsZero() {
+			return false
+		}
+		victim = Job{} // one entry only: a function may be stored many times
+		in.dead--
+		return true
+	})
+	return true
 }
 
 // lockSlots locks all slots. The caller holds in.mu.
@@ -256,16 +276,26 @@ func (e *Engine) unlockSlots(slots []*slot) {
 	e.lot.mu.Unlock()
 }
 
-// flush moves what is stored in s to the shared queue.
+// flush moves what is stored in s to the shared queue. What came from there goes
+// back to its front. Others may hold what is older, so all batches go back, in
+// their order; children come last, as everywhere.
 func (e *Engine) flush(s *slot) {
-	e.in.lock()
-	s.mu.Lock()
+	in := &e.in
+	in.lock()
+	slots := e.lockSlots()
 	if s.queued() > 0 {
-		s.flush(&e.in.queue)
-		e.in.visible.Store(true)
+		batches := slices.Clone(slots)
+		slices.SortFunc(batches, func(a, b *slot) int { return cmp.Compare(b.sequence, a.sequence) })
+		for _, b := range batches {
+			if b == s || b.sequence < noSequence {
+				in.dead -= b.flushBatch(&in.queue)
+			}
+		}
+		in.dead -= s.flushChildren(&in.queue)
+		in.visible.Store(true)
 	}
-	s.mu.Unlock()
-	e.in.mu.Unlock()
+	e.unlockSlots(slots)
+	in.mu.Unlock()
 }
 
 // surelyFull reports whether a submission that does not wait would be refused,
@@ -324,12 +354,10 @@ func (e *Engine) runCaller(a *admission, w *worker, s *slot) (done bool, err err
 	}
 	s.tally.accepted++
 	w.startNested(s, a.job)
+	w.unordered = append(w.unordered, a.job)
 	s.credit-- // start returned a unit that the job never took
 	s.mu.Unlock()
 	in.mu.Unlock()
-	outer := w.unordered
-	w.unordered = a.job
-	defer func() { w.unordered = outer }()
 	w.runNested(a.job)
 	return true, nil
 }

@@ -21,9 +21,9 @@ func ExampleRejectPolicy_discardOldest() {
 	engine, err := core.New(
 		core.WithWorkers(1), core.WithQueueCapacity(2),
 		core.WithReject(core.RejectDiscardOldest),
-		core.WithHooks(core.Hooks{Ended: func(job core.Job, outcome core.Outcome, err error) {
-			if outcome == core.OutcomeDiscarded {
-				fmt.Println(job.Name(), "was discarded")
+		core.WithHooks(core.Hooks{Ended: func(end core.EndInfo) {
+			if end.Outcome == core.OutcomeDiscarded {
+				fmt.Println(end.Job.Name(), "was discarded")
 			}
 		}}),
 	)
@@ -182,8 +182,8 @@ func ExampleTimeoutError() {
 func ExampleAgain() {
 	ctx := context.Background()
 	engine, err := core.New(core.WithHooks(core.Hooks{
-		Retried: func(_ core.Job, attempt int, wish *core.AgainError) {
-			fmt.Printf("attempt %d: %v\n", attempt, wish)
+		Retried: func(info core.RetryInfo) {
+			fmt.Printf("attempt %d: again after %v: %v\n", info.Attempt, info.After, info.Cause)
 		},
 	}))
 	if err != nil {
@@ -200,8 +200,8 @@ func ExampleAgain() {
 		return "an answer", nil
 	})))
 	// Output:
-	// attempt 1: core: run again after 1ms: the server is busy
-	// attempt 2: core: run again after 2ms: the server is busy
+	// attempt 1: again after 1ms: the server is busy
+	// attempt 2: again after 2ms: the server is busy
 	// an answer <nil>
 }
 

@@ -79,10 +79,10 @@ func ExampleHooks() {
 	ctx := context.Background()
 	engine, err := core.New(core.WithWorkers(1), core.WithHooks(core.Hooks{
 		Accepted: func(job core.Job) { fmt.Println("accepted", job.Name()) },
-		Rejected: func(err error) { fmt.Println("rejected", errors.Is(err, core.ErrInvalid)) },
+		Rejected: func(info core.RejectInfo) { fmt.Println("rejected", errors.Is(info.Err, core.ErrInvalid)) },
 		Started:  func(job core.Job) { fmt.Println("started", job.Name()) },
-		Ended: func(job core.Job, outcome core.Outcome, err error) {
-			fmt.Println("ended", job.Name(), outcome, err)
+		Ended: func(end core.EndInfo) {
+			fmt.Println("ended", end.Job.Name(), end.Outcome, end.Err)
 		},
 	}))
 	if err != nil {

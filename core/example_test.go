@@ -160,6 +160,57 @@ func ExampleRun() {
 	// true
 }
 
+// RunWith is Run with attributes: errors and hooks name the task by them.
+func ExampleRunWith() {
+	ctx := context.Background()
+	engine, err := core.New(core.WithName("shop"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	order := core.Attributes{Name: "order 1", RunLimit: time.Millisecond}
+	_, err = core.RunWith(ctx, engine, order, core.Func(func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}))
+	fmt.Println(err)
+	// Output: core: engine shop: task order 1 was stopped at its run limit of 1ms
+}
+
+// A wait that was given up has an error of its own; the task goes on, and can be
+// awaited again.
+func ExampleWaitError() {
+	ctx := context.Background()
+	engine, err := core.New(core.WithName("shop"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	release := make(chan struct{})
+	future, err := core.SubmitWith(ctx, engine, core.Attributes{Name: "order 1"}, core.Func(func(context.Context) (int, error) {
+		<-release
+		return 42, nil
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	patience, cancel := context.WithCancelCause(ctx)
+	cancel(errors.New("the customer has left"))
+	_, err = future.Await(patience)
+	if wait, ok := errors.AsType[*core.WaitError](err); ok {
+		fmt.Println(wait)
+		fmt.Println(wait.Task, errors.Is(err, context.Canceled))
+	}
+	close(release)
+	fmt.Println(future.Await(ctx))
+	// Output:
+	// core: engine shop: gave up waiting for task order 1: the customer has left
+	// order 1 true
+	// 42 <nil>
+}
+
 // Go runs a plain function. Nobody is told its result.
 func ExampleEngine_Go() {
 	ctx := context.Background()
@@ -179,6 +230,30 @@ func ExampleEngine_Go() {
 	}
 	fmt.Println(squares)
 	// Output: [0 1 4 9 16]
+}
+
+// GoAll takes many functions at once, and says how many it has accepted.
+func ExampleEngine_GoAll() {
+	ctx := context.Background()
+	engine, err := core.New(core.WithName("batch"), core.WithWorkers(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	squares := make([]int, 5)
+	var all []func()
+	for i := range squares {
+		all = append(all, func() { squares[i] = i * i })
+	}
+	fmt.Println(engine.GoAll(ctx, all))
+	if err := engine.Shutdown(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(squares)
+	fmt.Println(engine.GoAll(ctx, all))
+	// Output:
+	// 5 <nil>
+	// [0 1 4 9 16]
+	// 0 core: engine batch is closed: Shutdown or Close has begun
 }
 
 // leaves is a task that submits tasks for its children and waits for them.

@@ -38,19 +38,44 @@ func (q *fifo) push(job Job) {
 }
 
 func (q *fifo) grow() {
-	s := q.spare
-	if s != nil {
-		q.spare, s.next = s.next, nil
-		q.spares--
-	} else {
-		s = new(segment)
-	}
+	s := q.fresh()
 	if q.tail == nil {
 		q.head, q.first = s, 0
 	} else {
 		q.tail.next = s
 	}
 	q.tail, q.next = s, 0
+}
+
+// fresh returns an empty segment.
+func (q *fifo) fresh() *segment {
+	s := q.spare
+	if s == nil {
+		return new(segment)
+	}
+	q.spare, s.next = s.next, nil
+	q.spares--
+	return s
+}
+
+// pushFront puts back jobs that had left at the front, in their order.
+func (q *fifo) pushFront(jobs []Job) {
+	q.popped -= uint64(len(jobs))
+	if q.count == 0 {
+		for _, job := range jobs {
+			q.push(job)
+		}
+		return
+	}
+	for i := len(jobs) - 1; i >= 0; i-- {
+		if q.first == 0 {
+			s := q.fresh()
+			s.next, q.head, q.first = q.head, s, segmentJobs
+		}
+		q.first--
+		q.head.jobs[q.first] = jobs[i]
+		q.count++
+	}
 }
 
 // pop removes the oldest entry, which may be dead: a zero Job.

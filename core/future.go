@@ -12,10 +12,12 @@ import (
 )
 
 // Future is the result of a task that was accepted. It is resolved exactly once
-// with a value and an error, also when the task panics, is cancelled, is
+// with a value and an error, even if the task panics, is cancelled, is
 // discarded, or the engine stops. All methods may be called by any number of
-// goroutines; a Future is never reused. Once resolved it keeps nothing alive
-// but the value and the error.
+// goroutines; a Future is never reused. Once resolved it keeps its engine, its
+// attributes, the value and the error alive, and, while tasks that were submitted
+// inside its own live, the futures of the tasks above it; but not the task, nor
+// the context given to Submit.
 //
 // It takes one allocation of the size of T and 32 bytes, or 72 if it was submitted
 // with another context than context.Background; the allocator rounds up. See
@@ -96,6 +98,11 @@ func (f *Future[T]) typed() Task[T] {
 
 func (f *Future[T]) task() any { return f.typed() }
 
+func (f *Future[T]) dropValue() {
+	var zero T
+	f.value = zero
+}
+
 // result returns the value and the error of a resolved future.
 func (f *Future[T]) result() (T, error) {
 	if phase(f.state.Load()) == phaseAbandoned {
@@ -106,8 +113,8 @@ func (f *Future[T]) result() (T, error) {
 }
 
 // Await waits until the task has ended and returns its value and its error. It
-// gives up when ctx ends, with an error that matches the context's cause; the
-// task is not affected. A future that is resolved answers at once, whatever ctx
+// gives up when ctx ends, with a *WaitError that matches the context's cause and
+// its own error; the task is not affected. A future that is resolved answers at once, whatever ctx
 // says.
 //
 // Inside a task, pass the task's context. Then the wait does not hold a worker
@@ -141,13 +148,15 @@ func (f *Future[T]) Get() (T, error) {
 	return f.Await(context.Background())
 }
 
-// GetWithTimeout is Get that gives up after d with ErrWaitTimeout; the task is
-// not affected. With d zero or negative it does not wait. Inside a task it holds
+// GetWithTimeout is Get that gives up after d with a *WaitError that matches
+// ErrWaitTimeout; the task is not affected. With d zero or negative it does not wait. Inside a task it holds
 // the worker up; Await with a context that has a timeout does not.
 func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
-	if !ended(f.state.Load()) && !f.record.awaitFor(d) {
-		var zero T
-		return zero, ErrWaitTimeout
+	if !ended(f.state.Load()) {
+		if err := f.record.awaitFor(d); err != nil {
+			var zero T
+			return zero, err
+		}
 	}
 	return f.result()
 }
@@ -181,7 +190,7 @@ func (f *Future[T]) CancelCause(cause error) bool {
 // is. The functions of one future are called one after another in the order of
 // registration, on a goroutine of their own: never on a worker, which they
 // could hold up, and never on the caller's. A panic of fn is reported to the
-// hooks and the logger, and the next function is called all the same. Shutdown
+// logger, and the next function is called all the same. Shutdown
 // waits for fn to return, so fn must not wait for Shutdown. A nil fn is ignored.
 func (f *Future[T]) OnDone(fn func(T, error)) {
 	if fn == nil {
@@ -222,7 +231,7 @@ func (r *record) succeed() bool {
 	// An extra made since then is the business of whoever made it: they look at
 	// the state afterwards.
 	r.origin.leave()
-	r.climb()
+	r.origin.climb()
 	return true
 }
 
@@ -346,11 +355,14 @@ func (r *record) runCallbacks(x *extra) {
 // the difference to the check before the start can be seen. own is the
 // waiter's own context, which needs no second watch.
 func (r *record) watchParent(own context.Context) {
-	if phase(r.state.Load()) != phaseQueued {
+	if p := phase(r.state.Load()); p != phaseQueued && p != phaseDelayed {
 		return
 	}
 	up := r.origin.up.Load()
-	if c, inside := own.(*taskContext); inside && up != nil && (*record)(c) == up {
+	if r.origin.throughDerived() {
+		up = nil
+	}
+	if me, _ := ownContext(own); me != nil && me == up {
 		return
 	}
 	parent := r.origin.parent.get()
@@ -372,7 +384,7 @@ func (r *record) watchContext() {
 	}
 	m := r.merged()
 	unwatch := context.AfterFunc(m, func() {
-		if cause := context.Cause(m); cause != errReturned {
+		if cause := context.Cause(m); cause != errReturned || !m.returned.Load() {
 			r.cancelWaiting(cause)
 		}
 	})

@@ -261,8 +261,8 @@ func TestFuture_GivesUp(t *testing.T) {
 // E-FUT-10: a future that nobody keeps is no leak, its error no secret.
 func TestFuture_E_FUT_10_Dropped(t *testing.T) {
 	var failed atomic.Int64
-	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(_ core.Job, o core.Outcome, err error) {
-		if o == core.OutcomeFailed && errors.Is(err, io.EOF) {
+	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(end core.EndInfo) {
+		if end.Outcome == core.OutcomeFailed && errors.Is(end.Err, io.EOF) {
 			failed.Add(1)
 		}
 	}}))

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"unsafe"
+	"time"
 )
 
 // Hooks is a set of functions that the engine calls when something happens, in
@@ -15,23 +15,26 @@ import (
 //
 // A hook is called on the goroutine on which the thing happens, outside every
 // lock, and should return soon. Its panic is contained and reported to the
-// logger. Hooks for different jobs are called at the same time; for one job
-// Accepted may come after Started, because a worker may be faster than the
-// submitter.
+// logger. Hooks for different jobs are called at the same time. For one job
+// Accepted may come after Started, and even after Ended, because a worker may be
+// faster than the submitter.
+//
+// Where a hook is told more than a job it is given a struct, which may get more
+// fields in time.
 type Hooks struct {
 	// Accepted: a job was let in. On the goroutine of the submitter.
 	Accepted func(job Job)
-	// Rejected: a submission was refused with err, a *RefusedError.
-	Rejected func(err error)
+	// Rejected: a submission was refused. On the goroutine of the submitter.
+	Rejected func(info RejectInfo)
 	// Started: a job begins to run, for the first time or again.
 	Started func(job Job)
-	// Ended: a job has ended. Its future is resolved, its attributes can still
-	// be asked for. Also for jobs that never started. Because the future is
-	// resolved before, Await and WaitIdle may return, and Changed be told of
-	// ShutdownEnded, before the last call.
-	Ended func(job Job, outcome Outcome, err error)
-	// Retried: a job is to be run again after a delay; attempt counts from 1.
-	Retried func(job Job, attempt int, wish *AgainError)
+	// Ended: a job has ended, even if it never started. Its future is resolved,
+	// its attributes can still be asked for. Because the future is resolved
+	// before, Await and WaitIdle may return, and Changed be told of
+	// ChangeShutdownEnded, before the last call.
+	Ended func(info EndInfo)
+	// Retried: a job is to be run again after a delay.
+	Retried func(info RetryInfo)
 	// Panicked: a task panicked. Called before Ended.
 	Panicked func(job Job, err *PanicError)
 	// Worker: a goroutine of the engine starts (true) or ends (false). An id,
@@ -41,16 +44,46 @@ type Hooks struct {
 	Changed func(change Change)
 }
 
+// EndInfo is what Hooks.Ended is told.
+type EndInfo struct {
+	// Job is the job that has ended.
+	Job Job
+	// Outcome is how.
+	Outcome Outcome
+	// Err is the error of its future; nil if it succeeded.
+	Err error
+}
+
+// RejectInfo is what Hooks.Rejected is told.
+type RejectInfo struct {
+	// Err is what the submitter is told, a *RefusedError.
+	Err error
+	// Attributes are those that the submitter gave, completed by what the task
+	// brings if it came to that before the refusal.
+	Attributes Attributes
+}
+
+// RetryInfo is what Hooks.Retried is told.
+type RetryInfo struct {
+	// Job is the job that is to be run again.
+	Job Job
+	// Attempt is how often it has asked for that: 1 the first time.
+	Attempt int
+	// After is the delay, Cause the reason it gave, which may be nil; see Again.
+	After time.Duration
+	Cause error
+}
+
 // Change is what Hooks.Changed is told.
 type Change uint8
 
 // The changes.
 const (
-	Paused        Change = iota + 1 // Pause was called
-	Resumed                         // Resume was called, or Shutdown on a paused engine
-	Reconfigured                    // Reconfigure, Resize or SetQueueCapacity has changed settings
-	ShutdownBegun                   // nothing is accepted any more
-	ShutdownEnded                   // nothing is queued or runs any more
+	ChangePaused        Change = iota + 1 // Pause was called
+	ChangeResumed                         // Resume was called, or Shutdown on a paused engine
+	ChangeReconfigured                    // Reconfigure, Resize or SetQueueCapacity has changed settings
+	ChangeShutdownBegun                   // nothing is accepted any more
+	ChangeShutdownEnded                   // nothing is queued or runs any more
 )
 
 // String returns the name of c in lower case.
@@ -62,23 +95,17 @@ func (c Change) String() string {
 	return "change"
 }
 
-// sameHooks reports whether a and b hold the same functions: a Hooks is nothing
-// but eight pointers to them.
-func sameHooks(a, b Hooks) bool {
-	type pointers [unsafe.Sizeof(Hooks{}) / unsafe.Sizeof(uintptr(0))]unsafe.Pointer
-	return *(*pointers)(unsafe.Pointer(&a)) == *(*pointers)(unsafe.Pointer(&b))
-}
-
 // hookSet is the hooks of an engine.
 type hookSet struct{ list []*Hooks }
 
 // AddHooks adds hooks while the engine runs; they are called after those added
 // before. The function it returns removes them, and may be called again; calls
 // that have begun may still be running then. Config does not show them. It
-// copies a list, so it is for set-up rather than for each task.
-func (e *Engine) AddHooks(h Hooks) (remove func()) {
+// copies a list, so it is for set-up rather than for each task. The error is a
+// *RefusedError that matches ErrInvalid: the engine was not made by New.
+func (e *Engine) AddHooks(h Hooks) (remove func(), err error) {
 	if !e.made() {
-		return func() {}
+		return nil, errNotMade()
 	}
 	mine := &h
 	e.config.Lock()
@@ -103,10 +130,10 @@ func (e *Engine) AddHooks(h Hooks) (remove func()) {
 			e.hooks.Store(&hookSet{list})
 		}
 		e.markSlow()
-	}
+	}, nil
 }
 
-// each calls call for each set of hooks, each contained by itself.
+// eachHook calls call for each set of hooks, each contained by itself.
 func (e *Engine) eachHook(name string, call func(*Hooks)) {
 	set := e.hooks.Load()
 	if set == nil {
@@ -128,12 +155,22 @@ func (e *Engine) hookAccepted(job Job) {
 	})
 }
 
-func (e *Engine) hookRejected(err error) {
+// refused tells the hooks that a submission was refused with err, and returns
+// that. attrs are the attributes as far as they are known, or nil.
+func (e *Engine) refused(err error, attrs *Attributes) error {
+	if !e.made() || e.hooks.Load() == nil {
+		return err
+	}
+	info := RejectInfo{Err: err}
+	if attrs != nil {
+		info.Attributes = *attrs
+	}
 	e.eachHook("Rejected hook", func(h *Hooks) {
 		if h.Rejected != nil {
-			h.Rejected(err)
+			h.Rejected(info)
 		}
 	})
+	return err
 }
 
 func (e *Engine) hookStarted(job Job) {
@@ -151,7 +188,7 @@ func (e *Engine) hookEnded(job Job, outcome Outcome, err error) {
 	}
 	e.eachHook("Ended hook", func(h *Hooks) {
 		if h.Ended != nil {
-			h.Ended(job, outcome, err)
+			h.Ended(EndInfo{Job: job, Outcome: outcome, Err: err})
 		}
 	})
 }
@@ -159,7 +196,7 @@ func (e *Engine) hookEnded(job Job, outcome Outcome, err error) {
 func (e *Engine) hookRetried(job Job, attempt int, wish *AgainError) {
 	e.eachHook("Retried hook", func(h *Hooks) {
 		if h.Retried != nil {
-			h.Retried(job, attempt, wish)
+			h.Retried(RetryInfo{Job: job, Attempt: attempt, After: max(wish.After, 0), Cause: wish.Cause})
 		}
 	})
 }
@@ -180,7 +217,7 @@ func (e *Engine) hookChanged(c Change) {
 	})
 }
 
-// reportPanic makes a panic known at once, also where nobody awaits the future.
+// reportPanic makes a panic known at once, even if nobody awaits the future.
 func (e *Engine) reportPanic(job Job, err error) {
 	var p *PanicError // perhaps wrapped by an interceptor, whose error is the user's
 	if !e.guard("error of an interceptor", func() { errors.As(err, &p) }) || p == nil {
@@ -209,17 +246,27 @@ func (e *Engine) reportPanic(job Job, err error) {
 // guard calls a function of the user's that is not a task, and contains its
 // panic. It reports whether fn returned.
 func (e *Engine) guard(what string, fn func()) (ok bool) {
+	err := e.try(what, fn)
+	if err != nil {
+		e.reportFailure(context.Background(), what, err)
+	}
+	return err == nil
+}
+
+// try is guard that returns the panic as an error and does not report it.
+func (e *Engine) try(what string, fn func()) (err error) {
+	normal := false
 	defer func() {
-		if ok {
+		if normal {
 			return
 		}
 		if v := recover(); v != nil {
-			e.reportFailure(context.Background(), what,
-				&PanicError{Engine: e.name, Task: what, Value: v, Stack: debug.Stack()})
+			err = &PanicError{Engine: e.name, Task: what, Value: v, Stack: debug.Stack()}
 		}
 	}()
 	fn()
-	return true
+	normal = true
+	return nil
 }
 
 // reportFailure logs the panic of a function that is not a task. If the logger

@@ -21,14 +21,17 @@ import (
 func (l *trail) noting() core.Hooks {
 	return core.Hooks{
 		Accepted: func(job core.Job) { l.note("accepted %s", job.Name()) },
-		Rejected: func(err error) {
+		Rejected: func(info core.RejectInfo) {
+			err := info.Err
 			var refused *core.RefusedError
 			l.note("rejected %v %v", errors.As(err, &refused), errors.Is(err, core.ErrClosed) || errors.Is(err, core.ErrQueueFull) || errors.Is(err, core.ErrInvalid) || errors.Is(err, context.Canceled))
 		},
 		Started: func(job core.Job) { l.note("started %s", job.Name()) },
-		Ended:   func(job core.Job, o core.Outcome, err error) { l.note("ended %s %v %v", job.Name(), o, err != nil) },
-		Retried: func(job core.Job, n int, wish *core.AgainError) {
-			l.note("retried %s %d %v", job.Name(), n, wish.After)
+		Ended: func(end core.EndInfo) {
+			l.note("ended %s %v %v", end.Job.Name(), end.Outcome, end.Err != nil)
+		},
+		Retried: func(info core.RetryInfo) {
+			l.note("retried %s %d %v", info.Job.Name(), info.Attempt, info.After)
 		},
 		Panicked: func(job core.Job, err *core.PanicError) { l.note("panicked %s %v", job.Name(), err.Value) },
 		Changed:  func(c core.Change) { l.note("changed %v", c) },
@@ -147,10 +150,10 @@ func TestHooks_EndedSeesTheEnd(t *testing.T) {
 	var f atomic.Pointer[core.Future[int]]
 	told := make(chan bool, 10)
 	ready := make(chan struct{})
-	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(job core.Job, _ core.Outcome, err error) {
+	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(end core.EndInfo) {
 		<-ready
 		_, got := f.Load().Get()
-		told <- f.Load().IsDone() && errors.Is(got, io.EOF) && errors.Is(err, io.EOF) && job.Name() == "n" && job.Key() == "k"
+		told <- f.Load().IsDone() && errors.Is(got, io.EOF) && errors.Is(end.Err, io.EOF) && end.Job.Name() == "n" && end.Job.Key() == "k"
 	}}))
 	future, err := core.SubmitWith(context.Background(), e, core.Attributes{Name: "n", Key: "k"},
 		core.Func(func(context.Context) (int, error) { return 0, io.EOF }))
@@ -181,7 +184,7 @@ func TestHooks_MayCallTheEngine(t *testing.T) {
 			_ = e.SetQueueCapacity(2)
 			_ = e.Resize(2)
 			_ = e.Config()
-			e.AddHooks(core.Hooks{})()
+			addHooks(t, e, core.Hooks{})()
 			if remove, err := e.Intercept(pass); err == nil {
 				remove()
 			}
@@ -194,10 +197,10 @@ func TestHooks_MayCallTheEngine(t *testing.T) {
 		var err error
 		hooks := core.Hooks{
 			Accepted: func(core.Job) { use("accepted") },
-			Rejected: func(error) { use("rejected") },
+			Rejected: func(core.RejectInfo) { use("rejected") },
 			Started:  func(core.Job) { use("started") },
-			Ended:    func(core.Job, core.Outcome, error) { use("ended") },
-			Retried:  func(core.Job, int, *core.AgainError) { use("retried") },
+			Ended:    func(core.EndInfo) { use("ended") },
+			Retried:  func(core.RetryInfo) { use("retried") },
 			Panicked: func(core.Job, *core.PanicError) { use("panicked") },
 			Worker:   func(int, bool) { use("worker") },
 			Changed:  func(core.Change) { use("changed") },
@@ -206,7 +209,7 @@ func TestHooks_MayCallTheEngine(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		e.AddHooks(hooks)
+		addHooks(t, e, hooks)
 		ctx := context.Background()
 		for _, policy := range []core.RejectPolicy{core.RejectWait, core.RejectFail, core.RejectDiscardOldest, core.RejectDiscardNewest, core.RejectDisplaceLowest, core.RejectCallerRuns} {
 			for i := range 20 {
@@ -243,6 +246,67 @@ func TestHooks_MayCallTheEngine(t *testing.T) {
 		if n.Load() == 0 {
 			t.Errorf("%s was never called", name)
 		}
+	}
+}
+
+// Rejected is told what is known of the task.
+func TestHooks_RejectedKnowsTheAttributes(t *testing.T) {
+	var told []core.RejectInfo
+	e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1), core.WithReject(core.RejectFail), core.WithHooks(core.Hooks{
+		Rejected: func(info core.RejectInfo) { told = append(told, info) }}))
+	release := occupy(t, e, 1)
+	defer release()
+	fill(t, e, 1)
+	ctx := context.Background()
+	given := core.Attributes{Key: "k"}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for name, c := range map[string]struct {
+		call func() error
+		want core.Attributes
+	}{
+		"function":  {func() error { return e.Go(func() {}) }, core.Attributes{}},
+		"functions": {func() error { _, err := e.GoAll(ctx, []func(){func() {}}); return err }, core.Attributes{}},
+		"plain":     {func() error { _, err := core.Submit(ctx, e, value(1)); return err }, core.Attributes{}},
+		"given":     {func() error { _, err := core.SubmitWith(ctx, e, given, value(1)); return err }, given},
+		"try":       {func() error { _, err := core.TrySubmitWith(ctx, e, given, value(1)); return err }, given},
+		"batch":     {func() error { _, err := core.SubmitAllWith(ctx, e, given, []core.Task[int]{value(1)}); return err }, given},
+		"context":   {func() error { _, err := core.SubmitWith(ended, e, given, value(1)); return err }, given},
+		"nil task":  {func() error { _, err := core.SubmitWith[int](ctx, e, given, nil); return err }, given},
+		"invalid": {func() error { _, err := core.SubmitWith(ctx, e, core.Attributes{Reject: 99}, value(1)); return err },
+			core.Attributes{Reject: 99}},
+		"brought": {func() error { _, err := core.SubmitWith(ctx, e, given, monthly{7}); return err },
+			core.Attributes{Key: "k", Name: "report-07", Priority: core.High}},
+		"brought in a batch": {func() error { _, err := core.SubmitAll(ctx, e, []core.Task[string]{monthly{7}}); return err },
+			core.Attributes{Name: "report-07", Priority: core.High}},
+	} {
+		told = nil
+		err := c.call()
+		if len(told) != 1 || err == nil || told[0].Err != err {
+			t.Errorf("%s: %v: told %v", name, err, told)
+			continue
+		}
+		if diff := cmp.Diff(c.want, told[0].Attributes); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// A wish with a negative delay is told as one without.
+func TestHooks_RetriedKnowsDelayAndCause(t *testing.T) {
+	told := make(chan core.RetryInfo, 1)
+	e := engineFor(t, core.WithHooks(core.Hooks{Retried: func(info core.RetryInfo) { told <- info }}))
+	_, err := core.Run(soon(t), e, core.Func(func(ctx context.Context) (int, error) {
+		if core.Attempt(ctx) == 0 {
+			return 0, &core.AgainError{After: -1, Cause: io.EOF}
+		}
+		return 1, nil
+	}))
+	if err != nil {
+		t.Error(err)
+	}
+	if info := <-told; info.Attempt != 1 || info.After != 0 || info.Cause != io.EOF || info.Job.IsZero() {
+		t.Errorf("%+v", info)
 	}
 }
 
@@ -285,7 +349,7 @@ func TestHooks_AddAndRemove(t *testing.T) {
 	l := new(trail)
 	e := engineFor(t, core.WithHooks(core.Hooks{Started: func(core.Job) { l.note("first") }}))
 	second := core.Hooks{Started: func(core.Job) { l.note("second") }}
-	remove, removeTwin := e.AddHooks(second), e.AddHooks(second)
+	remove, removeTwin := addHooks(t, e, second), addHooks(t, e, second)
 	run := func(want ...string) {
 		t.Helper()
 		if _, err := core.Run(soon(t), e, value(1)); err != nil {
@@ -301,8 +365,12 @@ func TestHooks_AddAndRemove(t *testing.T) {
 	run("first", "second")
 	removeTwin()
 	run("first")
-	(*core.Engine)(nil).AddHooks(second)()
-	new(core.Engine).AddHooks(second)()
+	for _, e := range []*core.Engine{nil, new(core.Engine)} {
+		var refused *core.RefusedError
+		if remove, err := e.AddHooks(second); remove != nil || !errors.Is(err, core.ErrInvalid) || !errors.As(err, &refused) {
+			t.Errorf("an engine not made by New: %v", err)
+		}
+	}
 }
 
 func TestChange_String(t *testing.T) {

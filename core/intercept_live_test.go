@@ -43,7 +43,7 @@ func TestIntercept_AddedAndRemovedUnderLoad(t *testing.T) {
 					return
 				}
 				added.Add(1)
-				removeHooks := e.AddHooks(core.Hooks{Ended: func(core.Job, core.Outcome, error) {}})
+				removeHooks := addHooks(t, e, core.Hooks{Ended: func(core.EndInfo) {}})
 				runtime.Gosched()
 				remove()
 				removeHooks()
@@ -107,7 +107,7 @@ func TestIntercept_TwiceTheSame(t *testing.T) {
 		defer close(done)
 		remove, err := e.Intercept(func(next core.Handler) core.Handler {
 			once.Do(func() {
-				e.AddHooks(core.Hooks{})()
+				addHooks(t, e, core.Hooks{})()
 				_ = e.SetQueueCapacity(77)
 				if _, err := e.Intercept(layer); err != nil {
 					t.Error(err)
@@ -129,20 +129,61 @@ func TestIntercept_TwiceTheSame(t *testing.T) {
 }
 
 // An interceptor that panics while the chain is put together, or makes no
-// handler, is left out and reported.
+// handler, is not left out: New names each, Intercept refuses the new one, and the
+// removal of another leaves the chain as it was.
 func TestIntercept_BadFactory(t *testing.T) {
+	panicking := func(core.Handler) core.Handler { panic("in factory") }
+	empty := func(core.Handler) core.Handler { return nil }
+	e, err := core.New(quietly(), core.WithScheduler(badScheduler{}), core.WithInterceptors(pass, panicking, pass, empty))
+	if e != nil || !errors.Is(err, core.ErrConfig) || !errors.Is(err, core.ErrPanicked) {
+		t.Fatalf("New: %v", err)
+	}
+	if !contains(err.Error(), "Scheduler panicked", "interceptor 1 of 4 panicked", "in factory", "interceptor 3 of 4 returned a nil Handler") {
+		t.Errorf("New: %v", err)
+	}
+
 	log, l := new(logbook), new(trail)
-	e := engineFor(t, log.option(), core.WithInterceptors(l.layer("a"), func(core.Handler) core.Handler { panic("in factory") }))
-	if _, err := core.Run(soon(t), e, value(1)); err != nil {
-		t.Error(err)
-	}
-	if diff := cmp.Diff([]string{"a before", "a after <nil>"}, l.take()); diff != "" {
-		t.Error(diff)
-	}
-	if !contains(log.String(), "interceptor", "in factory") {
-		t.Errorf("the log says %q", log)
+	e = engineFor(t, log.option(), core.WithInterceptors(l.layer("a")))
+	run := func(want ...string) {
+		t.Helper()
+		if _, err := core.Run(soon(t), e, value(1)); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(want, l.take()); diff != "" {
+			t.Error(diff)
+		}
 	}
 	var refused *core.RefusedError
+	for name, bad := range map[string]core.Interceptor{"panicked: ": panicking, "nil Handler": empty} {
+		remove, err := e.Intercept(bad)
+		if remove != nil || !errors.Is(err, core.ErrInvalid) || !errors.As(err, &refused) || !contains(err.Error(), "interceptor 1 of 2", name) {
+			t.Errorf("Intercept: %v", err)
+		}
+	}
+	run("a before", "a after <nil>")
+	var fails atomic.Bool
+	removeFirst, err := e.Intercept(l.layer("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = e.Intercept(func(next core.Handler) core.Handler {
+		if fails.Load() {
+			panic("second thoughts")
+		}
+		return next
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails.Store(true)
+	removeFirst()
+	run("a before", "b before", "b after <nil>", "a after <nil>")
+	if !contains(log.String(), "removal of an interceptor", "second thoughts") || e.Stats().Failures != 1 {
+		t.Errorf("the log says %q", log)
+	}
+	fails.Store(false)
+	removeFirst()
+	run("a before", "a after <nil>")
 	if _, err := e.Intercept(nil); !errors.Is(err, core.ErrInvalid) || !errors.As(err, &refused) {
 		t.Errorf("nil: %v", err)
 	}
@@ -166,7 +207,7 @@ func TestIntercept_WrapsPanic(t *testing.T) {
 		}
 	}), core.WithHooks(core.Hooks{
 		Panicked: func(_ core.Job, err *core.PanicError) { told = append(told, fmt.Sprint(err.Value)) },
-		Ended:    func(_ core.Job, o core.Outcome, err error) { told = append(told, o.String()) },
+		Ended:    func(end core.EndInfo) { told = append(told, end.Outcome.String()) },
 	}))
 	f := must(t, e, core.Func(func(context.Context) (int, error) { panic("deep") }))
 	_, err := f.Await(soon(t))

@@ -88,7 +88,7 @@ func TestRunLimit(t *testing.T) {
 		err  error
 		took time.Duration
 	}{
-		"obeys with Err":     {func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, ctx.Err() }, false, context.Canceled, time.Minute},
+		"obeys with Err":     {func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, ctx.Err() }, false, context.DeadlineExceeded, time.Minute},
 		"obeys with Cause":   {func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, context.Cause(ctx) }, false, core.ErrTaskTimeout, time.Minute},
 		"obeys by deadline":  {func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, context.DeadlineExceeded }, false, context.DeadlineExceeded, time.Minute},
 		"late with a value":  {func(context.Context) (int, error) { time.Sleep(time.Hour); return 1, nil }, true, nil, time.Hour},

@@ -182,6 +182,17 @@ func contains(text string, parts ...string) bool {
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
 }
 
+// addHooks adds hooks that have to be accepted.
+func addHooks(t testing.TB, e *core.Engine, h core.Hooks) (remove func()) {
+	t.Helper()
+	remove, err := e.AddHooks(h)
+	if err != nil {
+		t.Errorf("AddHooks: %v", err)
+		return func() {}
+	}
+	return remove
+}
+
 // panics calls fn and returns what it panicked with.
 func panics(fn func()) (v any) {
 	defer func() { v = recover() }()

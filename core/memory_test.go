@@ -99,7 +99,7 @@ func TestMemory_ResolvedFuturePinsNothing(t *testing.T) {
 			}
 			return nil
 		}},
-		"intercepted": {options: []core.Option{core.WithInterceptors(pass), core.WithHooks(core.Hooks{Ended: func(core.Job, core.Outcome, error) {}})}},
+		"intercepted": {options: []core.Option{core.WithInterceptors(pass), core.WithHooks(core.Hooks{Ended: func(core.EndInfo) {}})}},
 		"waited for": {then: func(_ *core.Engine, p pins) {
 			for _, f := range p.futures {
 				f.OnDone(func(int, error) {})

@@ -174,8 +174,8 @@ func TestPanic_E_CORE_11_HandlersPanic(t *testing.T) {
 						}
 					},
 					Panicked: func(core.Job, *core.PanicError) { boom() },
-					Ended:    func(core.Job, core.Outcome, error) { ended.Add(1); boom() },
-					Retried:  func(core.Job, int, *core.AgainError) { boom() },
+					Ended:    func(core.EndInfo) { ended.Add(1); boom() },
+					Retried:  func(core.RetryInfo) { boom() },
 					Worker:   func(int, bool) { boom() },
 				}))
 			for i := range 50 {
@@ -217,8 +217,8 @@ func withCancel(t testing.TB) context.Context { return soon(t) }
 func TestPanic_HookByHook(t *testing.T) {
 	var told atomic.Int64
 	e := engineFor(t, quietly(), core.WithHooks(
-		core.Hooks{Ended: func(core.Job, core.Outcome, error) { panic("first") }},
-		core.Hooks{Ended: func(core.Job, core.Outcome, error) { told.Add(1) }}))
+		core.Hooks{Ended: func(core.EndInfo) { panic("first") }},
+		core.Hooks{Ended: func(core.EndInfo) { told.Add(1) }}))
 	must(t, e, value(1))
 	idle(t, e)
 	endEngine(t, e)

@@ -8,7 +8,7 @@ import (
 	"github.com/uptutu/goman/core/internal/point"
 )
 
-// This file alone puts goroutines to sleep for want of work and wakes them.
+// This file alone puts goroutines to sleep when idle and wakes them.
 //
 // # Slots and goroutines
 //

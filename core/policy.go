@@ -24,16 +24,19 @@ const (
 	RejectDiscardNewest
 	// RejectDiscardOldest gives up the task that has been queued for longest;
 	// tasks that were submitted by tasks come last. Its future fails with
-	// ErrDiscarded. If there is none to give up the newcomer is refused with
+	// ErrDiscarded. If there is none to give up, or if more is queued than the
+	// capacity allows (see Engine.SetQueueCapacity), the newcomer is refused with
 	// ErrQueueFull.
 	RejectDiscardOldest
 	// RejectDisplaceLowest gives up a queued task of the lowest priority, the
 	// newest of them, if that priority is lower than the newcomer's; otherwise
-	// the newcomer is refused with ErrQueueFull. It looks at every queued task,
-	// so it costs time in proportion to the capacity.
+	// the newcomer is refused with ErrQueueFull, as it is if more is queued than
+	// the capacity allows. It looks at every queued task, so it costs time in
+	// proportion to the capacity.
 	RejectDisplaceLowest
 	// RejectAsk asks the function given as Config.OnFull. If that panics, or
-	// returns no policy, the task is refused with ErrInvalid.
+	// returns no policy, the task is refused with ErrInvalid. So is, also while
+	// there is room, a task that asks for it where there is no such function.
 	RejectAsk
 	rejectEnd
 )
@@ -54,7 +57,8 @@ type PanicPolicy uint8
 
 const (
 	// PanicContain turns the panic into the future's *PanicError and reports it
-	// at once to the hooks and the logger. It is the default.
+	// at once: to the hooks, and to Config.OnPanic or else the logger. It is the
+	// default.
 	PanicContain PanicPolicy = iota
 	// PanicCrash lets the panic of a task or an interceptor end the process, as
 	// it would without an engine. Panics of hooks and callbacks are contained

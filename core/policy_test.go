@@ -64,10 +64,10 @@ func TestPolicy_E_POL_03_DiscardOldest(t *testing.T) {
 	var order []int
 	var mu sync.Mutex
 	e, queued, ran, release := full(t, k, 0, core.WithReject(core.RejectDiscardOldest))
-	remove := e.AddHooks(core.Hooks{Ended: func(_ core.Job, o core.Outcome, err error) {
+	remove := addHooks(t, e, core.Hooks{Ended: func(end core.EndInfo) {
 		mu.Lock()
 		defer mu.Unlock()
-		if o == core.OutcomeDiscarded && errors.Is(err, core.ErrDiscarded) {
+		if end.Outcome == core.OutcomeDiscarded && errors.Is(end.Err, core.ErrDiscarded) {
 			order = append(order, len(order))
 			if !queued[len(order)-1].IsDone() {
 				t.Errorf("future %d is not done", len(order)-1)

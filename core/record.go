@@ -48,6 +48,7 @@ type origin struct {
 	up     atomic.Pointer[record] // the task in which it was submitted, while that matters
 	parent contextRef             // the context given to Submit, until the task has ended
 	batch  atomic.Int32           // how many tasks of a batch have not ended; 0 for a single task
+	below  atomic.Uint32          // how many origins are linked to it, and flags (origin.go)
 }
 
 // kind is what the tasks of one type have in common in one engine.
@@ -68,6 +69,7 @@ type failure struct{ err error }
 type body interface {
 	execute(ctx context.Context) error // runs the task, keeps its value
 	task() any                         // the task, until the record is resolved
+	dropValue()                        // forgets what an earlier run has left
 
 	// resubmit returns a function that submits the task elsewhere.
 	resubmit() func(context.Context, *Engine, Attributes) error
@@ -117,9 +119,6 @@ const (
 	flagBusy uint64 = 1 << 4
 	// flagPerformed: the interceptors have called the task itself.
 	flagPerformed uint64 = 1 << 5
-	// flagCrossing: the task or one above it was submitted by a task of another
-	// engine.
-	flagCrossing uint64 = 1 << 7
 	// flagAgain: in phase resolving, the next phase is delayed.
 	flagAgain uint64 = 1 << 6
 
@@ -129,7 +128,7 @@ const (
 func phase(state uint64) uint64   { return state & phaseMask }
 func ended(state uint64) bool     { return phase(state) >= phaseDone }
 func runner(state uint64) uint32  { return uint32(state >> workerShift) }
-func flagsOf(state uint64) uint64 { return state & (flagObserved | flagCrossing) }
+func flagsOf(state uint64) uint64 { return state & flagObserved }
 
 // claim takes a queued record for worker w. It reports whether this call won.
 func (r *record) claim(w *worker) bool {
@@ -212,8 +211,10 @@ type extra struct {
 	unwatch   func() bool   // stops watching the parent while queued
 	idle      chan struct{} // closed when no call uses the slot any more
 
-	// The merged context, made when somebody asks for Done (context.go).
+	// The merged context of the first run, made when somebody asks for Done
+	// (merged.go), and the context of the present run, from the second on.
 	inner atomic.Pointer[mergedContext]
+	again atomic.Pointer[attemptContext]
 	// Why the task was cancelled while it ran: by the first Cancel, or because
 	// of its run limit.
 	cause atomic.Pointer[error]

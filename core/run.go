@@ -18,16 +18,16 @@ type Handler func(ctx context.Context, job Job) error
 
 // Interceptor wraps the execution of every job of an engine: it is given the
 // next handler and returns one that does something before and after it. It is
-// called once, when the chain is put together, not for each task, so a chain
-// costs no allocation.
+// called each time the chain changes, possibly more than once: keep state outside
+// it. It is not called for each task, so a chain costs no allocation. One that
+// panics or returns a nil Handler is refused, by New and by Engine.Intercept.
 //
 // The handler may pass another context on, derived from its own, for instance one
 // with more values or a deadline. It may call next again after it has returned,
-// to repeat the task, but not twice at the same time. A panic below it arrives as
+// to repeat the task, but not twice at the same time. The handler must not return
+// while a call of next is running. A panic below it arrives as
 // a *PanicError. If it returns nil without having called next, the task fails
-// with ErrSkipped. Its own panic fails the task like one of the task. An
-// Interceptor that returns a nil Handler, or panics itself, is left out of the
-// chain.
+// with ErrSkipped. Its own panic fails the task like one of the task.
 //
 // Handlers run on the goroutine of the task, at the same time for different
 // jobs.
@@ -39,60 +39,85 @@ type chain struct {
 	handle Handler
 }
 
-func (e *Engine) newChain(list []*Interceptor) *chain {
+// newChain puts list together. If any of them fails to make a handler there is no
+// chain, since the others would run tasks without it; the error names each.
+func (e *Engine) newChain(list []*Interceptor) (*chain, error) {
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
+	var faults []error
 	// A panic of the outermost interceptor is caught by the worker itself.
 	handle := e.perform
 	for i := len(list) - 1; i >= 0; i-- {
 		next := e.contained(handle)
-		e.guard("interceptor", func() {
-			if h := (*list[i])(next); h != nil {
-				handle = h
-			}
-		})
+		made := Handler(nil)
+		err := e.try(fmt.Sprintf("Interceptors[%d]", i), func() { made = (*list[i])(next) })
+		if err != nil {
+			faults = append(faults, fmt.Errorf("interceptor %d of %d panicked: %w", i, len(list), err))
+		} else if made == nil {
+			faults = append(faults, fmt.Errorf("interceptor %d of %d returned a nil Handler", i, len(list)))
+		} else {
+			handle = made
+		}
 	}
-	return &chain{list, handle}
+	if len(faults) > 0 {
+		slices.Reverse(faults)
+		return nil, errors.Join(faults...)
+	}
+	return &chain{list, handle}, nil
 }
 
 // Intercept adds an interceptor inside the present ones while the engine runs,
 // for tasks that start from now on. The function it returns removes it, and may
 // be called again. The error is a *RefusedError that matches ErrInvalid: i is
-// nil. Config does not show what was added. Each call puts the whole chain
-// together anew, so every Interceptor is called once more.
+// nil, the engine was not made by New, or an interceptor has panicked or returned a
+// nil Handler. Config does not show what was added. Each call, and each removal,
+// puts the whole chain together anew, so every Interceptor is called again. If one
+// fails then, the chain stays as it was; where that was a removal the logger is
+// told, and it may be tried again.
 func (e *Engine) Intercept(i Interceptor) (remove func(), err error) {
 	if !e.made() {
-		return nil, e.check(context.Background(), false)
+		return nil, errNotMade()
 	}
 	if i == nil {
 		return nil, &RefusedError{Engine: e.name, Reason: invalidf("the interceptor is nil")}
 	}
 	mine := &i
-	e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
+	err = e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
+	if err != nil {
+		return nil, &RefusedError{Engine: e.name, Reason: fmt.Errorf("%w: %w", ErrInvalid, err)}
+	}
 	return func() {
-		e.rechain(func(list []*Interceptor) []*Interceptor {
+		err := e.rechain(func(list []*Interceptor) []*Interceptor {
 			return slices.DeleteFunc(list, func(other *Interceptor) bool { return other == mine })
 		})
+		if err != nil {
+			e.reportFailure(context.Background(), "removal of an interceptor", err)
+		}
 	}, nil
 }
 
 // rechain puts the chain together anew from what change makes of the list. It
 // holds no lock meanwhile, because interceptors are called for it.
-func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) {
+func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) error {
 	for {
 		old := e.chain.Load()
 		var list []*Interceptor
 		if old != nil {
 			list = slices.Clone(old.list)
 		}
-		if e.chain.CompareAndSwap(old, e.newChain(change(list))) {
+		made, err := e.newChain(change(list))
+		if err != nil {
+			return err
+		}
+		if e.chain.CompareAndSwap(old, made) {
 			break
 		}
 	}
 	e.config.Lock()
 	e.markSlow()
 	e.config.Unlock()
+	return nil
 }
 
 // markSlow tells workers whether there is anything around a plain function. The
@@ -112,7 +137,9 @@ func (e *Engine) perform(ctx context.Context, job Job) error {
 		job.call()
 		return nil
 	}
-	r.performed()
+	if r.performed() {
+		r.body().dropValue()
+	}
 	return r.body().execute(ctx)
 }
 
@@ -136,9 +163,9 @@ func (e *Engine) contained(next Handler) Handler {
 }
 
 // performed notes that the task itself was called, so that an interceptor that
-// swallows a task is found out.
-func (r *record) performed() {
-	r.state.Or(flagPerformed)
+// swallows a task is found out. It reports whether it was called before.
+func (r *record) performed() bool {
+	return r.state.Or(flagPerformed)&flagPerformed != 0
 }
 
 // panicError makes the error of a panic, or lets it crash the process if that
@@ -168,7 +195,6 @@ func (e *Engine) caught(job Job, v any) error {
 func (w *worker) run(job Job) {
 	e := w.engine
 	point.At(point.Start)
-	w.begun.Store(w.started)
 	r := job.record()
 	switch {
 	case e.signal.Load()&signalSlow != 0 || r != nil && !r.isPlain():
@@ -195,7 +221,6 @@ func (r *record) isPlain() bool {
 // a recover of its own. After a Goexit it does not return.
 func (w *worker) runNested(job Job) {
 	point.At(point.Start)
-	w.begun.Store(w.started)
 	normal := false
 	defer func() {
 		if normal {
@@ -224,7 +249,7 @@ func (w *worker) execute(job Job) error {
 		if err := w.prepare(r); err != nil {
 			return err
 		}
-		ctx = (*taskContext)(r)
+		ctx = r.context()
 	}
 	if e.hooks.Load() != nil {
 		e.hookStarted(job)
@@ -251,7 +276,7 @@ func (w *worker) execute(job Job) error {
 // and the queue limit, and the start of the run limit.
 func (w *worker) prepare(r *record) error {
 	if r.origin.up.Load() != nil {
-		r.climb()
+		r.origin.climb()
 	}
 	if cause := r.interrupted(); cause != nil {
 		return &notRunError{cause}
@@ -266,7 +291,7 @@ func (w *worker) prepare(r *record) error {
 		x = r.needExtra()
 		end := time.Now().Add(run)
 		x.runLimit = run
-		x.runEnd.Store(&end)
+		r.limitRun(x, end)
 		attempt := x.attempts.Load()
 		r.setTimer(phaseRunning, run, func() { r.overrun(x, attempt) })
 	}
@@ -318,11 +343,13 @@ func (w *worker) conclude(job Job, err error) {
 				outcome = OutcomeFailed
 			}
 		}
-		w.count(job, outcome)
-		w.completed(job)
-		e.report(job, outcome, err)
+		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
+		if w.count(job, outcome) {
+			e.schedCompleted(job)
+		}
 		return
 	}
+	r.settleClock()
 	var f finding
 	if err != nil {
 		f, err = e.examine(job, err)
@@ -349,14 +376,16 @@ func (w *worker) conclude(job Job, err error) {
 		err = e.handBackStarted(job)
 	}
 	r.setResult(err)
-	w.countAs(job, outcome, busy)
+	ordered := w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
 	r.endContext()
 	r.finish()
-	w.completed(job)
-	e.report(job, outcome, err)
+	defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
+	if ordered {
+		e.schedCompleted(job)
+	}
 }
 
 // finding is what the error of a run means.
@@ -428,14 +457,13 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
 // locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) {
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 	if !busy {
-		w.count(job, outcome)
-		return
+		return w.count(job, outcome)
 	}
 	e := w.engine
 	slots := e.lockAll()
-	counts := w.drop(job)
+	counts, ordered := w.drop(job)
 	if counts {
 		e.outside.tally.ended[outcome]++
 	}
@@ -444,16 +472,18 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) {
 		e.late.Add(1)
 	}
 	e.checkIdle()
+	return counts && ordered
 }
 
-// count counts the end of a job that w has started.
-func (w *worker) count(job Job, outcome Outcome) {
+// count counts the end of a job that w has started. It reports whether the
+// scheduler is to be told of it.
+func (w *worker) count(job Job, outcome Outcome) (completed bool) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts := w.drop(job)
+	counts, ordered := w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
@@ -464,6 +494,7 @@ func (w *worker) count(job Job, outcome Outcome) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
+	return counts && ordered
 }
 
 // report tells hooks and log that job has ended.

@@ -6,12 +6,23 @@ import "unsafe"
 // run, count or refuse them, and it knows nothing of goroutines.
 //
 // The engine calls the methods of one scheduler one at a time, so a plain data
-// structure is enough, and schedulers nest by calling each other. They must not
-// block and must not call the engine (the function given by WakerSetter
-// excepted). Push must accept every job: capacity is counted by the engine.
+// structure is enough, and schedulers nest by calling each other. It calls them
+// under its own lock, on whatever goroutine needs them. They must not block and
+// must not call the engine or a future (the function given by WakerSetter
+// excepted). They may call the methods of a Job; but Job.Deadline calls the context
+// given to Submit, which is bound by the same rules then.
+//
+// Push must accept every job: capacity is counted by the engine. A Push that panics
+// refuses the job, with an error that matches ErrPanicked, and the job never
+// starts, even if it was stored. A Pop that panics counts as one that has nothing,
+// a Claim as one that refuses. Each panic is logged. A method that calls
+// runtime.Goexit may end the goroutine that called it, once; a job that was being
+// pushed is refused then. A job that Pop returns without having been given it, or
+// returns twice, is not run. What a forced stop cannot get out of a scheduler is
+// handed back all the same.
 //
 // Every job that Pop has returned, or Claim has allowed, is followed by exactly
-// one call of Completer.Completed, also where the engine drops it because it
+// one call of Completer.Completed, even if the engine drops it because it
 // was cancelled in the meantime.
 //
 // The optional interfaces are Completer, Claimer, Sweeper, Resizer and
@@ -25,7 +36,7 @@ type Scheduler interface {
 	// workers there has been, less one. The same slot may ask on different
 	// goroutines, and the engine asks as 0 where it empties the queue.
 	Pop(worker int) (Job, bool)
-	// Len returns how many jobs are stored.
+	// Len returns how many jobs are stored, dead entries included: see Sweeper.
 	Len() int
 }
 
@@ -54,7 +65,8 @@ type Claimer interface {
 // and RejectDisplaceLowest refuse the newcomer with ErrQueueFull.
 type Sweeper interface {
 	// Sweep calls drop for each stored job, the oldest first as far as that is
-	// known, and removes those for which it returns true.
+	// known, and removes those for which it returns true. drop must not be called
+	// after Sweep has returned.
 	Sweep(drop func(Job) bool)
 }
 

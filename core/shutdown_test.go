@@ -111,8 +111,8 @@ func TestShutdown_E_STOP_15_UndoneRunElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	over(t, e)
-	if len(report.Undone) != 2*k || report.Cancelled != 1 || len(report.Ignoring) != 0 {
-		t.Errorf("%d undone, %d cancelled, %d ignoring", len(report.Undone), report.Cancelled, len(report.Ignoring))
+	if len(report.Undone) != 2*k || report.Canceled != 1 || len(report.Ignoring) != 0 {
+		t.Errorf("%d undone, %d cancelled, %d ignoring", len(report.Undone), report.Canceled, len(report.Ignoring))
 	}
 	other := engineFor(t, core.WithWorkers(2))
 	for i, u := range report.Undone {
@@ -168,7 +168,7 @@ func TestShutdown_E_CORE_24_StuckInSystemCall(t *testing.T) {
 	if err := e.Shutdown(ctx); !errors.As(err, &report) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if len(report.Undone) != 1 || len(report.Ignoring) != 2 || report.Cancelled != 0 {
+	if len(report.Undone) != 1 || len(report.Ignoring) != 2 || report.Canceled != 0 {
 		t.Errorf("%v", report)
 	}
 	for _, i := range report.Ignoring {

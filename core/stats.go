@@ -16,7 +16,7 @@ const (
 	OutcomeCanceled          // cancelled, before or after it started
 	OutcomeTimedOut          // went over its queue limit or its run limit
 	OutcomeDiscarded         // given up because the queue was full
-	OutcomeUndone            // handed back by Shutdown or Close, never started
+	OutcomeUndone            // handed back by Shutdown or Close before it was started, or started again
 	OutcomeAbandoned         // ignored the end of its context when the engine stopped
 	outcomes
 )
@@ -31,7 +31,8 @@ func (o Outcome) String() string {
 }
 
 // Stats is a snapshot of an engine, exact at one instant between the beginning
-// and the end of the call that took it.
+// and the end of the call that took it; but Rejected and Failures are read just
+// after that instant.
 type Stats struct {
 	// Name is the engine's name.
 	Name string
@@ -63,6 +64,9 @@ type Stats struct {
 	Retried uint64
 	// Late is how many tasks ended after they were abandoned.
 	Late uint64
+	// Failures is how many panics there were of hooks, callbacks, policies and
+	// other functions that are not tasks. Each was logged.
+	Failures uint64
 	// Rejected is how many submissions were refused, by reason.
 	Rejected Rejections
 }
@@ -88,7 +92,7 @@ func (s Stats) Ended() uint64 {
 }
 
 // Check returns an error that names each figure that does not add up, or nil.
-// They always should: it is for tests, and for those who trust nobody.
+// They always should: it is for tests.
 func (s Stats) Check() error {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -146,7 +150,8 @@ func (t *tally) sum() (n uint64) {
 func (t *tally) outstanding() uint64 { return t.accepted - t.again - t.sum() }
 
 // lockAll stops the counting everywhere for a moment. The order is that of the
-// whole package: intake, lot, slots by index, outside.
+// whole package: intake, lot, slots by index, outside. There is one exception, the
+// waker of a user's scheduler: see wakeScheduled, which says why it is safe.
 func (e *Engine) lockAll() []*slot {
 	e.in.lock()
 	e.lot.mu.Lock()
@@ -167,10 +172,16 @@ func (e *Engine) unlockAll(slots []*slot) {
 	e.in.mu.Unlock()
 }
 
-// total adds up all tallies. A task that ended well is resolved before its worker
-// counts it: who has seen its result must see it counted, so it is counted here.
-// The caller holds all locks.
-func (e *Engine) total(slots []*slot) (t tally) {
+// total adds up all tallies. The caller holds all locks.
+func (e *Engine) total(slots []*slot) tally {
+	t, _ := e.totals(slots)
+	return t
+}
+
+// totals is total. A task that ended well is resolved before its worker counts it:
+// who has seen its result must see it counted, so it is counted here. uncounted is
+// how many of those there are; their workers still hold them as running.
+func (e *Engine) totals(slots []*slot) (t tally, uncounted int) {
 	t.accepted = e.in.accepted
 	t.add(&e.outside.tally)
 	for _, s := range slots {
@@ -179,19 +190,21 @@ func (e *Engine) total(slots []*slot) (t tally) {
 	for _, w := range e.lot.workers {
 		if r := w.job.record(); r != nil && !w.forsaken && phase(r.state.Load()) == phaseDone {
 			t.ended[OutcomeSucceeded]++
+			uncounted++
 		}
 	}
-	return t
+	return t, uncounted
 }
 
 // Stats takes a snapshot. It holds up all workers for the time it takes to read
-// their counters: tens of nanoseconds for each worker that has ever been busy.
+// their counters and to look at what they run: tens of nanoseconds for each worker
+// that has ever been busy, and some for each goroutine the engine ever had.
 func (e *Engine) Stats() Stats {
 	if !e.made() {
 		return Stats{}
 	}
 	slots := e.lockAll()
-	t := e.total(slots)
+	t, uncounted := e.totals(slots)
 	s := Stats{
 		Name:       e.name,
 		Workers:    e.lot.limit,
@@ -212,7 +225,9 @@ func (e *Engine) Stats() Stats {
 		Undone:     t.ended[OutcomeUndone],
 		Abandoned:  t.ended[OutcomeAbandoned],
 	}
-	s.Running = int(t.started - t.again - (t.sum() - t.removed))
+	// Running is what the workers hold, and not started less ended, so that
+	// Check compares two things that are counted apart.
+	s.Running = -uncounted
 	s.Queued = int(t.accepted - t.started - t.removed)
 	for _, w := range e.lot.workers {
 		if w == nil {
@@ -227,12 +242,14 @@ func (e *Engine) Stats() Stats {
 				}
 			}
 		})
+		s.Running += started
 		s.Waiting += max(started-1, 0)
 		if w.away && started > 0 {
 			s.Waiting++
 		}
 	}
 	e.unlockAll(slots)
+	s.Failures = e.failures.Load()
 	s.Rejected = Rejections{
 		Invalid:  e.rejected[reasonInvalid].Load(),
 		Closed:   e.rejected[reasonClosed].Load(),

@@ -180,7 +180,7 @@ func TestStats_ExactWhenResolved(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		var hooked atomic.Uint64
 		e := engineFor(t, core.WithWorkers(2), core.WithHooks(core.Hooks{
-			Ended: func(core.Job, core.Outcome, error) { runtime.Gosched(); hooked.Add(1) }}))
+			Ended: func(core.EndInfo) { runtime.Gosched(); hooked.Add(1) }}))
 		for i := range uint64(3000) {
 			if plain {
 				if err := e.Go(func() {}); err != nil {
@@ -322,6 +322,20 @@ func TestStats_Overdue(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// Panics of functions that are not tasks are counted.
+func TestStats_Failures(t *testing.T) {
+	e := engineFor(t, quietly(), core.WithHooks(core.Hooks{Started: func(core.Job) { panic("hook") }}))
+	f := must(t, e, value(1))
+	f.OnDone(func(int, error) { panic("callback") })
+	if _, err := f.Await(soon(t)); err != nil {
+		t.Error(err)
+	}
+	endEngine(t, e) // waits for the callback
+	if s := e.Stats(); s.Failures != 2 || s.Panicked != 0 || s.Succeeded != 1 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestStats_Check(t *testing.T) {

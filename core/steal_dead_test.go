@@ -25,6 +25,7 @@ func TestStartBatchReturnsNoDeadJob(t *testing.T) {
 
 	task := Func(func(context.Context) (int, error) { return 0, nil })
 	f := newFuture(context.Background(), kindOf(e, task), task)
+	s.needBatch()
 	s.batch[0], s.first, s.end = jobOf(&f.record), 0, 1
 	f.retire(phaseQueued) // cancelled, and not yet swept
 	defer f.fail(ErrUndone)

@@ -1,6 +1,10 @@
 package core
 
-import "github.com/uptutu/goman/core/internal/point"
+import (
+	"slices"
+
+	"github.com/uptutu/goman/core/internal/point"
+)
 
 // The built-in scheduler is work stealing. Tasks from outside enter a shared
 // first-in first-out queue (intake.queue). Each worker slot has two places of
@@ -36,13 +40,18 @@ type slot struct {
 	// starting tasks and not yet returned (admit.go).
 	credit int
 
-	batch      [batchJobs]Job // FIFO: batch[first:end]
+	batch      []Job // FIFO: batch[first:end]; made when first needed, for batchJobs
 	first, end int
-	sequence   uint64 // of batch[0], in the order of the shared queue
+	sequence   uint64 // of batch[0], in the order of the shared queue; noSequence for children
 	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
 	oldest     int
+	dropped    int // dead entries that have left, and still count as such (evict.go)
 	_          [64]byte
 }
+
+// noSequence is the sequence of children, which have no place in the order of the
+// shared queue.
+const noSequence = ^uint64(0) >> 1
 
 // queued returns how many entries are stored in s.
 func (s *slot) queued() int { return s.end - s.first + len(s.children) - s.oldest }
@@ -91,8 +100,17 @@ func (s *slot) takeNewestChild(job Job) bool {
 	return true
 }
 
+// needBatch makes the batch: a slot of an engine of many workers may never take more
+// than one job at a time.
+func (s *slot) needBatch() {
+	if s.batch == nil {
+		s.batch = make([]Job, batchJobs)
+	}
+}
+
 // fill moves up to n jobs from the front of q into the empty batch.
 func (s *slot) fill(q *fifo, n int) {
+	s.needBatch()
 	s.sequence = q.popped
 	s.first, s.end = 0, q.popAll(s.batch[:n])
 }
@@ -101,11 +119,12 @@ func (s *slot) fill(q *fifo, n int) {
 // batch must be empty: of its batch the newer half, or else of its children the
 // older half. The caller holds both mutexes.
 func (s *slot) stealFrom(victim *slot) bool {
+	s.needBatch()
 	s.first, s.end = 0, 0
 	if n := victim.end - victim.first; n > 0 {
 		n = (n + 1) / 2
 		s.sequence = victim.sequence + uint64(victim.end-n)
-		s.end = copy(s.batch[:], victim.batch[victim.end-n:victim.end])
+		s.end = copy(s.batch, victim.batch[victim.end-n:victim.end])
 		clear(victim.batch[victim.end-n : victim.end])
 		victim.end -= n
 		return true
@@ -115,8 +134,8 @@ func (s *slot) stealFrom(victim *slot) bool {
 		return false
 	}
 	n = min((n+1)/2, batchJobs)
-	s.sequence = ^uint64(0) >> 1 // children have no place in the order of the shared queue
-	s.end = copy(s.batch[:], victim.children[victim.oldest:victim.oldest+n])
+	s.sequence = noSequence
+	s.end = copy(s.batch, victim.children[victim.oldest:victim.oldest+n])
 	clear(victim.children[victim.oldest : victim.oldest+n])
 	victim.oldest += n
 	switch {
@@ -169,16 +188,34 @@ func (s *slot) sweep(drop func(Job) bool) {
 	}
 }
 
-// flush moves everything to the end of q.
-func (s *slot) flush(q *fifo) {
-	s.each(func(place *Job) bool {
-		if !place.IsZero() {
-			q.push(*place)
+// flushBatch moves the batch to the front of q, or to its end if it was made of
+// children. It returns how many places were empty.
+func (s *slot) flushBatch(q *fifo) (empty int) {
+	jobs := s.batch[s.first:s.end]
+	kept := slices.DeleteFunc(jobs, Job.IsZero)
+	if s.sequence < noSequence {
+		q.pushFront(kept)
+	} else {
+		for _, job := range kept {
+			q.push(job)
 		}
-		return true
-	})
-	clear(s.batch[:])
-	clear(s.children)
+	}
+	clear(kept)
 	s.first, s.end = 0, 0
+	return len(jobs) - len(kept)
+}
+
+// flushChildren moves the children to the end of q. It returns how many places
+// were empty.
+func (s *slot) flushChildren(q *fifo) (empty int) {
+	for _, job := range s.children[s.oldest:] {
+		if job.IsZero() {
+			empty++
+			continue
+		}
+		q.push(job)
+	}
+	clear(s.children)
 	s.resetChildren()
+	return empty
 }

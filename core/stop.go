@@ -60,8 +60,8 @@ func (s *stopping) gone() {
 	}
 }
 
-// Undone is an accepted task that the engine did not run. It keeps the task alive.
-// The zero Undone holds none.
+// Undone is an accepted task that was handed back before it was started, or started
+// again. It keeps the task alive. The zero Undone holds none.
 type Undone struct {
 	name     string
 	attrs    Attributes
@@ -194,7 +194,7 @@ func (e *Engine) visit() (leave func()) {
 // Close ends the engine by force, as Shutdown does when its context ends, and
 // waits for running tasks until ctx ends; CancelGrace plays no part. It returns
 // nil if nothing was queued or running, otherwise a *ShutdownError that lists
-// what was, also where every task obeyed. Like Shutdown it may be called again,
+// what was, even if every task obeyed. Like Shutdown it may be called again,
 // concurrently, and from inside a task.
 func (e *Engine) Close(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
@@ -236,7 +236,7 @@ func (e *Engine) addPatient(n int) int {
 func (e *Engine) checkStop(ctx context.Context) error {
 	switch {
 	case !e.made():
-		return e.check(context.Background(), false)
+		return errNotMade()
 	case isNilContext(ctx):
 		return invalidf("the context is nil: use context.Background")
 	}
@@ -271,7 +271,7 @@ func (e *Engine) result() error {
 		return nil
 	}
 	return &ShutdownError{Engine: e.name, Cause: s.cause, Undone: s.undone,
-		Cancelled: s.running - len(s.ignoring), Ignoring: s.ignoring, Callbacks: s.callbacks}
+		Canceled: s.running - len(s.ignoring), Ignoring: s.ignoring, Callbacks: s.callbacks}
 }
 
 // beginDrain refuses new work and hands back what waits to be run again.
@@ -311,7 +311,7 @@ func (e *Engine) beginDrain() {
 	}
 	e.handBack(delayed)
 	e.unpause()
-	e.hookChanged(ShutdownBegun)
+	e.hookChanged(ChangeShutdownBegun)
 }
 
 // takeDelayed takes the jobs that wait to be run again. The caller holds in.mu.
@@ -492,8 +492,9 @@ func (e *Engine) takeQueued(slots []*slot) (jobs []Job) {
 
 // abandoned is a task that a forced stop has given up.
 type abandoned struct {
-	worker *worker
-	job    Job
+	worker  *worker
+	job     Job
+	ordered bool // the scheduler gave it out
 }
 
 // endForce abandons what still runs, and ends the engine.
@@ -502,14 +503,14 @@ func (e *Engine) endForce() {
 	slots := e.lockAll()
 	given := e.abandonAll()
 	e.lot.lost = true
-	var jobs []Job
 	if e.in.scheduler != nil {
-		for _, t := range given {
-			e.in.schedDropped(e, t.job)
-		}
-		jobs = e.takeScheduled() // what they held up
-		e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
-		e.outside.tally.removed += uint64(len(jobs))
+		e.apart(func() {
+			for _, t := range given {
+				if t.ordered {
+					e.schedDropped(t.job)
+				}
+			}
+		})
 	}
 	e.unlockAll(slots)
 
@@ -523,17 +524,14 @@ func (e *Engine) endForce() {
 			r.announce()
 		}
 	}
-	defer e.finish(len(given) == 0) // also if a hook calls Goexit
-	defer func() {
-		for _, t := range given {
-			err := ErrAbandoned
-			if r := t.job.record(); r != nil {
-				err = r.abandoned()
-			}
-			e.hookEnded(t.job, OutcomeAbandoned, err)
+	defer e.finish(len(given) == 0) // even if a hook calls Goexit
+	for _, t := range given {
+		err := ErrAbandoned
+		if r := t.job.record(); r != nil {
+			err = r.abandoned()
 		}
-	}()
-	e.handBack(jobs)
+		e.hookEnded(t.job, OutcomeAbandoned, err)
+	}
 }
 
 // abandonAll gives up every task that runs. The caller holds all locks.
@@ -546,13 +544,14 @@ func (e *Engine) abandonAll() (given []abandoned) {
 			if r != nil && !r.abandon(fmt.Errorf("%w: engine %s: task %s", ErrAbandoned, e.name, job.Name())) {
 				continue // it is ending at this moment
 			}
+			ordered := true
 			if job == w.job {
 				w.forsaken = true // w.job itself is the worker's to change
 			} else {
-				w.drop(job)
+				_, ordered = w.drop(job)
 			}
 			e.outside.tally.ended[OutcomeAbandoned]++
-			given = append(given, abandoned{w, job})
+			given = append(given, abandoned{w, job, ordered})
 		}
 	}
 	return given
@@ -614,8 +613,8 @@ func stackOf(stacks []string, w *worker) string {
 }
 
 // WaitIdle waits until every accepted task has ended, those submitted meanwhile
-// included, or ctx ends; then it returns the cause. It closes nothing. A task
-// that calls it with its own context gets ErrInsideTask.
+// included, or ctx ends; then it returns a *WaitError, which matches the cause. It
+// closes nothing. A task that calls it with its own context gets ErrInsideTask.
 func (e *Engine) WaitIdle(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err
@@ -643,7 +642,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 			e.stop.idlers = append(e.stop.idlers[:i], e.stop.idlers[i+1:]...)
 			e.stop.mu.Unlock()
 			e.putWaiter(w)
-			return context.Cause(ctx)
+			return e.gaveUp(ctx, "")
 		}
 	}
 	e.stop.mu.Unlock()
@@ -706,6 +705,6 @@ func (e *Engine) checkIdle() {
 	if ending {
 		defer e.closeLot() // also if a hook calls Goexit
 		e.guard("base context", func() { e.cancel(ErrShutdown) })
-		e.hookChanged(ShutdownEnded)
+		e.hookChanged(ChangeShutdownEnded)
 	}
 }

@@ -60,7 +60,7 @@ func TestStopFaults_ShutdownVerdictOfEnded(t *testing.T) {
 // A Changed hook that calls Goexit (t.FailNow in a hook) at the end of the engine.
 func TestStopFaults_GoexitInShutdownEnded(t *testing.T) {
 	e, err := core.New(core.WithWorkers(1), core.WithHooks(core.Hooks{Changed: func(c core.Change) {
-		if c == core.ShutdownEnded {
+		if c == core.ChangeShutdownEnded {
 			runtime.Goexit()
 		}
 	}}))
@@ -90,8 +90,8 @@ func TestStopFaults_GoexitInShutdownEnded(t *testing.T) {
 func TestStopFaults_GoexitInForcedStop(t *testing.T) {
 	var stopped atomic.Bool
 	e, err := core.New(core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
-		Ended: func(_ core.Job, o core.Outcome, _ error) {
-			if o == core.OutcomeUndone && stopped.CompareAndSwap(false, true) {
+		Ended: func(i core.EndInfo) {
+			if i.Outcome == core.OutcomeUndone && stopped.CompareAndSwap(false, true) {
 				runtime.Goexit()
 			}
 		}}))
@@ -126,7 +126,7 @@ func TestStopFaults_GoexitInForcedStop(t *testing.T) {
 func TestStopFaults_GoexitInShutdownBegun(t *testing.T) {
 	e, err := core.New(core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
 		Changed: func(c core.Change) {
-			if c == core.ShutdownBegun {
+			if c == core.ChangeShutdownBegun {
 				runtime.Goexit()
 			}
 		}}))
@@ -155,8 +155,8 @@ func TestStopFaults_DelayedLostBetweenShutdownAndClose(t *testing.T) {
 	inHook, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	e, err := core.New(core.WithWorkers(2), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
-		Ended: func(_ core.Job, o core.Outcome, _ error) {
-			if o == core.OutcomeUndone {
+		Ended: func(i core.EndInfo) {
+			if i.Outcome == core.OutcomeUndone {
 				once.Do(func() { close(inHook); <-goOn })
 			}
 		}}))

@@ -206,7 +206,7 @@ func TestShutdown_E_STOP_07_ContextLivesWhileDraining(t *testing.T) {
 	if err := receive(t, verdict, "verdict"); !errors.As(err, &report) || !errors.Is(err, errGone) {
 		t.Fatalf("%v", err)
 	}
-	if report.Cancelled != 1 || len(report.Undone) != 0 || len(report.Ignoring) != 0 || report.Draining {
+	if report.Canceled != 1 || len(report.Undone) != 0 || len(report.Ignoring) != 0 || report.Draining {
 		t.Errorf("%+v", report)
 	}
 	if got, err := f.Get(); got != "obeyed" || !errors.Is(err, core.ErrShutdown) || !errors.Is(err, context.Canceled) {

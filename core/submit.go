@@ -15,8 +15,9 @@ import (
 //
 // Submit either returns a future and no error, or an error and no future; then
 // the task will never run. The error is a *RefusedError and matches ErrInvalid,
-// ErrClosed, ErrQueueFull or the cause of ctx. Arguments are checked first,
-// then the engine's state, then ctx.
+// ErrClosed, ErrQueueFull, or the cause and the own error of ctx. Arguments are
+// checked first, then the engine's state, then ctx. Where a user's Scheduler fails
+// to take the task, by a panic of its Push, it matches ErrPanicked.
 //
 // Inside a task pass the task's context: the child is then stored with its
 // parent's worker, newest first, and a Submit that waits for room gives the
@@ -47,16 +48,16 @@ func TrySubmitWith[T any](ctx context.Context, engine *Engine, attributes Attrib
 
 func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[T], try bool) (*Future[T], error) {
 	if attrs != nil && e.made() {
-		if err := attrs.validate(); err != nil {
-			return nil, e.refuse(reasonInvalid, err)
+		if err := e.validate(attrs, try); err != nil {
+			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
 		}
 	}
 	if err := e.check(ctx, isNilTask(task)); err != nil {
-		return nil, err
+		return nil, e.refused(err, attrs)
 	}
 	// A full queue is refused before anything is allocated.
 	if try && e.surelyFull() {
-		return nil, e.refuse(reasonFull, ErrQueueFull)
+		return nil, e.refused(e.refuse(reasonFull, ErrQueueFull), attrs)
 	}
 	f := newFuture(ctx, kindOf(e, task), task)
 	if err := f.setAttributes(attrs, task); err != nil {
@@ -66,6 +67,17 @@ func submit[T any](ctx context.Context, e *Engine, attrs *Attributes, task Task[
 		return nil, err
 	}
 	return f, nil
+}
+
+// validate reports what is wrong with attributes that the caller gave.
+func (e *Engine) validate(attrs *Attributes, try bool) error {
+	if err := attrs.validate(); err != nil {
+		return err
+	}
+	if attrs.Reject == RejectAsk && !try && e.settings.Load().OnFull == nil {
+		return errNobodyToAsk()
+	}
+	return nil
 }
 
 // setAttributes keeps what the caller gave, completed by what the task brings.
@@ -79,7 +91,8 @@ func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
 	kept := *given
 	kept.complete(task)
 	if err := kept.validate(); err != nil {
-		return f.engine().refuse(reasonInvalid, err)
+		e := f.engine()
+		return e.refused(e.refuse(reasonInvalid, err), &kept)
 	}
 	f.extra.Store(&extra{attrs: &kept})
 	return nil
@@ -93,6 +106,16 @@ func (f *Future[T]) setAttributes(given *Attributes, task Task[T]) error {
 // unless another worker is faster; see Await.
 func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
 	f, err := submit(ctx, engine, nil, task, false)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return f.Await(ctx)
+}
+
+// RunWith is Run with attributes, as SubmitWith has them.
+func RunWith[T any](ctx context.Context, engine *Engine, attributes Attributes, task Task[T]) (T, error) {
+	f, err := submit(ctx, engine, &attributes, task, false)
 	if err != nil {
 		var zero T
 		return zero, err
@@ -115,26 +138,37 @@ func Run[T any](ctx context.Context, engine *Engine, task Task[T]) (T, error) {
 //
 // With no tasks it returns nil, nil.
 func SubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
-	return submitAll(ctx, engine, tasks, false)
+	return submitAll(ctx, engine, nil, tasks, false)
+}
+
+// SubmitAllWith is SubmitAll with attributes, which are those of each task. What
+// they leave out the task's own methods supply.
+func SubmitAllWith[T any](ctx context.Context, engine *Engine, attributes Attributes, tasks []Task[T]) ([]*Future[T], error) {
+	return submitAll(ctx, engine, &attributes, tasks, false)
 }
 
 // TrySubmitAll is SubmitAll that never waits: it takes as many tasks as fit and
 // returns ErrQueueFull if those are not all.
 func TrySubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
-	return submitAll(ctx, engine, tasks, true)
+	return submitAll(ctx, engine, nil, tasks, true)
 }
 
-func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool) ([]*Future[T], error) {
+func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks []Task[T], try bool) ([]*Future[T], error) {
+	if attrs != nil && e.made() {
+		if err := e.validate(attrs, try); err != nil {
+			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
+		}
+	}
 	for i, task := range tasks {
 		if isNilTask(task) {
 			if !e.made() {
 				break
 			}
-			return nil, e.refuse(reasonInvalid, invalidf("task %d of %d is nil", i, len(tasks)))
+			return nil, e.refused(e.refuse(reasonInvalid, invalidf("task %d of %d is nil", i, len(tasks))), attrs)
 		}
 	}
 	if err := e.check(ctx, false); err != nil {
-		return nil, err
+		return nil, e.refused(err, attrs)
 	}
 	if len(tasks) == 0 {
 		return nil, nil
@@ -144,7 +178,6 @@ func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool)
 	futures := make([]*Future[T], len(tasks))
 	var slab []Future[T]
 	var o *origin
-	var flags uint64
 	attributed := false // some task may bring attributes
 	for i, task := range tasks {
 		if len(slab) == 0 {
@@ -154,23 +187,26 @@ func submitAll[T any](ctx context.Context, e *Engine, tasks []Task[T], try bool)
 		slab = slab[1:]
 		if w := (*words)(unsafe.Pointer(&task)); o == nil || o.kind.task != w.kind {
 			// A new origin begins with the first task, and where the type changes.
-			o, flags = e.batchOrigin(&a, kindOf(e, task))
+			o = e.batchOrigin(&a, kindOf(e, task))
 		}
 		f.origin = o
 		f.work = (*words)(unsafe.Pointer(&task)).data
-		if flags != 0 {
-			f.state.Store(flags)
-		}
-		if o.kind.brings {
-			attributed = true
-			if err := f.setAttributes(nil, task); err != nil {
-				return nil, err
-			}
-		}
-		if o.parent.kind != nil {
+		if !o.shared() {
 			o.batch.Add(1)
 		}
 		futures[i] = f
+		if o.kind.brings {
+			attributed = true
+			if err := f.setAttributes(attrs, task); err != nil {
+				for _, f := range futures[:i+1] {
+					f.origin.leave()
+				}
+				return nil, err
+			}
+		} else if attrs != nil {
+			attributed = true
+			f.extra.Store(&extra{attrs: attrs}) // one for all: nobody changes it
+		}
 	}
 	// A pointer to a Future is one to the record with which it begins.
 	n, err := e.enqueueAll(&a, *(*[]*record)(unsafe.Pointer(&futures)), attributed, try)
@@ -190,16 +226,18 @@ func slabFutures[T any]() int {
 }
 
 // batchOrigin returns the origin for tasks of one type in a batch.
-func (e *Engine) batchOrigin(a *admission, k *kind) (o *origin, flags uint64) {
+func (e *Engine) batchOrigin(a *admission, k *kind) *origin {
 	if a.ctx == context.Background() || a.ctx == context.TODO() {
-		return &k.origin, 0
+		return &k.origin
 	}
-	o = &origin{kind: k}
-	return o, o.inherit(a.ctx, a.submitter)
+	o := &origin{kind: k}
+	o.inherit(a.ctx, a.submitter)
+	return o
 }
 
 // Go runs fn, fire and forget: nobody is told its result, so a panic is
-// reported to the hooks and the logger only. If the queue is full the reject
+// reported to the hooks, and to Config.OnPanic or else the logger, and to nobody
+// else. If the queue is full the reject
 // policy applies; under the default policy Go waits for room without end, and
 // inside a task it then holds the worker up: use GoContext there.
 //
@@ -227,7 +265,7 @@ func (e *Engine) Go(fn func()) error {
 		in.mu.Unlock()
 	}
 	if err := e.check(context.Background(), fn == nil); err != nil {
-		return err
+		return e.refused(err, nil)
 	}
 	return e.goPlain(&admission{}, fn)
 }
@@ -237,7 +275,7 @@ func (e *Engine) Go(fn func()) error {
 // waits. ctx does not reach fn.
 func (e *Engine) GoContext(ctx context.Context, fn func()) error {
 	if err := e.check(ctx, fn == nil); err != nil {
-		return err
+		return e.refused(err, nil)
 	}
 	a := admission{ctx: ctx}
 	a.find(e)
@@ -253,11 +291,11 @@ func (e *Engine) GoContext(ctx context.Context, fn func()) error {
 func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 	if e.made() {
 		if i := slices.IndexFunc(fns, func(fn func()) bool { return fn == nil }); i >= 0 {
-			return 0, e.refuse(reasonInvalid, invalidf("function %d of %d is nil", i, len(fns)))
+			return 0, e.refused(e.refuse(reasonInvalid, invalidf("function %d of %d is nil", i, len(fns))), nil)
 		}
 	}
 	if err := e.check(ctx, false); err != nil {
-		return 0, err
+		return 0, e.refused(err, nil)
 	}
 	a := admission{ctx: ctx}
 	a.find(e)
@@ -271,8 +309,11 @@ func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 				}
 			}
 			n += taken
-			if err != nil || n == len(fns) {
-				return n, err
+			if err != nil {
+				return n, e.refused(err, nil)
+			}
+			if n == len(fns) {
+				return n, nil
 			}
 		}
 		one := a // no room for the next: it goes the way of a single function
@@ -288,7 +329,7 @@ func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 // whatever the policy.
 func (e *Engine) TryGo(fn func()) error {
 	if err := e.check(context.Background(), fn == nil); err != nil {
-		return err
+		return e.refused(err, nil)
 	}
 	return e.goPlain(&admission{policy: RejectFail}, fn)
 }
@@ -299,7 +340,7 @@ func (e *Engine) goPlain(a *admission, fn func()) error {
 	}
 	a.job = jobOfFunc(fn)
 	if err := e.admit(a); err != nil {
-		return err
+		return e.refused(err, nil)
 	}
 	e.hookAccepted(a.job)
 	return nil
@@ -312,7 +353,7 @@ func (e *Engine) goRecord(a *admission, fn func()) error {
 	f := newFuture(context.Background(), kindOf(e, task), task)
 	a.job = jobOf(&f.record)
 	if err := e.admit(a); err != nil {
-		return err
+		return e.refused(err, nil)
 	}
 	e.accepted(&f.record)
 	return nil
@@ -326,12 +367,17 @@ func (f funcTask) Execute(context.Context) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+// errNotMade is the error of all calls on an engine that is nil or zero.
+func errNotMade() error {
+	return &RefusedError{Reason: invalidf("the engine is nil or was not made by New")}
+}
+
 // check returns an error if the arguments, the engine or ctx forbid a
 // submission, in this order, and counts it.
 func (e *Engine) check(ctx context.Context, nilTask bool) error {
 	switch {
 	case !e.made():
-		return &RefusedError{Reason: invalidf("the engine is nil or was not made by New")}
+		return errNotMade()
 	case nilTask:
 		return e.refuse(reasonInvalid, invalidf("the task is nil"))
 	case isNilContext(ctx):
@@ -339,7 +385,7 @@ func (e *Engine) check(ctx context.Context, nilTask bool) error {
 	case e.signal.Load()&signalDraining != 0 && (e.stop.closed() || !e.settings.Load().AcceptChildren):
 		return e.refuse(reasonClosed, ErrClosed)
 	case ctx.Err() != nil:
-		return e.refuse(reasonContext, context.Cause(ctx))
+		return e.refuseEnded(ctx)
 	}
 	return nil
 }
@@ -366,13 +412,12 @@ func (e *Engine) enqueue(ctx context.Context, r *record, try bool) error {
 		a.policy = RejectFail
 	}
 	a.find(e)
-	if r.origin != &r.origin.kind.origin {
-		if flags := r.origin.inherit(ctx, a.submitter); flags != 0 {
-			r.state.Or(flags)
-		}
+	if !r.origin.shared() {
+		r.origin.inherit(ctx, a.submitter)
 	}
 	if err := e.admit(&a); err != nil {
-		return err
+		r.origin.leave()
+		return e.refused(err, r.attributes())
 	}
 	e.accepted(r)
 	return nil
@@ -403,8 +448,11 @@ func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try boo
 			}
 		}
 		n += taken
-		if err != nil || n == len(records) {
-			return n, err
+		if err != nil {
+			return n, e.refused(err, records[n].attributes())
+		}
+		if n == len(records) {
+			return n, nil
 		}
 		// No room for the next: it goes the way of a single job.
 		one := *a
@@ -413,7 +461,7 @@ func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try boo
 			one.policy = RejectFail
 		}
 		if err := e.admit(&one); err != nil {
-			return n, err
+			return n, e.refused(err, records[n].attributes())
 		}
 		e.accepted(records[n])
 		n++

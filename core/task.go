@@ -103,8 +103,8 @@ type Attributes struct {
 	QueueLimit time.Duration
 	// RunLimit is how long one run of the task may take. When it has passed the
 	// task's context ends with ErrTaskTimeout as its cause; the future is
-	// resolved when the task returns, with a *TimeoutError. Default: the
-	// engine's. Negative: no limit. A limit costs a timer.
+	// resolved when the task returns, with a *TimeoutError. The time it waits
+	// inside counts. Default: the engine's. Negative: no limit. A limit costs a timer.
 	RunLimit time.Duration
 	// Reject is the policy for this task when the queue is full. TrySubmitWith
 	// ignores it. Default: the engine's.
@@ -211,5 +211,10 @@ func isNilTask[T any](v Task[T]) bool {
 }
 
 func isNilContext(ctx context.Context) bool {
-	return (*words)(unsafe.Pointer(&ctx)).data == nil
+	if (*words)(unsafe.Pointer(&ctx)).data != nil {
+		return false
+	}
+	// As above; and a nil map can be asked for values.
+	kind := reflect.ValueOf(ctx).Kind()
+	return kind != reflect.Struct && kind != reflect.Array && kind != reflect.Map
 }

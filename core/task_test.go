@@ -30,7 +30,7 @@ func (e *eager) Limits() (queue, run time.Duration)    { return e.limits, 2 * e.
 func attributesOf(t *testing.T, given *core.Attributes, task core.Task[string]) (core.Attributes, core.Job) {
 	t.Helper()
 	var seen atomic.Pointer[core.Job]
-	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(job core.Job, _ core.Outcome, _ error) { seen.Store(&job) }}))
+	e := engineFor(t, core.WithHooks(core.Hooks{Ended: func(end core.EndInfo) { seen.Store(&end.Job) }}))
 	var err error
 	if given == nil {
 		_, err = core.Submit(context.Background(), e, task)

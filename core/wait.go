@@ -81,8 +81,8 @@ func (r *record) await(ctx context.Context) error {
 // waitsAs reports whether a wait with ctx lasts as long as the task r: only
 // then may the awaited task run on its stack, since it could not be left.
 func (r *record) waitsAs(ctx context.Context) bool {
-	if c, ok := ctx.(*taskContext); ok {
-		return (*record)(c) == r
+	if me, _ := ownContext(ctx); me != nil {
+		return me == r
 	}
 	done := ctx.Done()
 	return done == nil || done == r.merged().Done()
@@ -224,13 +224,19 @@ func (w *worker) runAwaited(r *record) bool {
 		e.in.lock()
 	}
 	s.mu.Lock()
+	if custom {
+		e.in.optional.slot = s
+	}
 	started, dead := false, true
-	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.in.schedClaim(e, job)) {
+	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.schedClaim(job)) {
 		if started = w.startNested(s, job); started {
 			dead = custom || !s.takeNewestChild(job)
 		} else if custom {
-			e.in.schedDropped(e, job) // it was cancelled at this moment
+			e.schedDropped(job) // it was cancelled at this moment
 		}
+	}
+	if custom {
+		e.in.optional.slot = nil
 	}
 	s.mu.Unlock()
 	if custom {
@@ -476,7 +482,7 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 		if ended(r.state.Load()) {
 			return true, nil
 		}
-		return true, context.Cause(ctx)
+		return true, e.gaveUp(ctx, r.name())
 	}
 }
 
@@ -499,14 +505,14 @@ func (r *record) forget(x *extra, w *waiter) {
 	r.engine().putWaiter(w)
 }
 
-// awaitFor waits at most d and reports whether r is resolved.
-func (r *record) awaitFor(d time.Duration) bool {
+// awaitFor waits at most d for r to be resolved.
+func (r *record) awaitFor(d time.Duration) error {
 	if d <= 0 {
-		return ended(r.state.Load())
+		return &WaitError{Engine: r.engine().name, Task: r.name(), Err: ErrWaitTimeout, own: context.DeadlineExceeded}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), d, ErrWaitTimeout)
 	defer cancel()
-	return r.sleep(ctx) == nil
+	return r.sleep(ctx)
 }
 
 // getWaiter and putWaiter reuse waiters, whose channel is empty then.

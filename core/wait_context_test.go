@@ -42,6 +42,7 @@ func TestWait_DerivedContexts(t *testing.T) {
 // With a context that may end before the task's own, the wait must be able to
 // end: the awaited task may not run on the waiter's stack.
 func TestWait_ShortContextIsNotRunInline(t *testing.T) {
+	enough := errors.New("enough")
 	e := engineFor(t, core.WithWorkers(1))
 	f := must(t, e, core.Func(func(ctx context.Context) (error, error) {
 		started := make(chan struct{})
@@ -58,7 +59,7 @@ func TestWait_ShortContextIsNotRunInline(t *testing.T) {
 		short, cancel := context.WithCancelCause(ctx)
 		go func() {
 			<-started
-			cancel(errors.New("enough"))
+			cancel(enough)
 		}()
 		_, err = child.Await(short)
 		return err, nil
@@ -69,7 +70,7 @@ func TestWait_ShortContextIsNotRunInline(t *testing.T) {
 		t.Fatal(err)
 	}
 	err, failure := f.Await(soon(t))
-	if failure != nil || err == nil || err.Error() != "enough" {
+	if failure != nil || !errors.Is(err, enough) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", err, failure)
 	}
 }

@@ -263,7 +263,7 @@ func TestWaitFaults_ObeyingWaiterIsBlamed(t *testing.T) {
 	cancel()
 	err = e.Shutdown(ended)
 	var report *core.ShutdownError
-	if !errors.As(err, &report) || len(report.Ignoring) != 1 || report.Ignoring[0].Name != "stubborn" || report.Cancelled != 1 {
+	if !errors.As(err, &report) || len(report.Ignoring) != 1 || report.Ignoring[0].Name != "stubborn" || report.Canceled != 1 {
 		t.Errorf("%v", err)
 	}
 	if _, err := f.Get(); errors.Is(err, core.ErrAbandoned) {
@@ -274,8 +274,8 @@ func TestWaitFaults_ObeyingWaiterIsBlamed(t *testing.T) {
 // An Ended hook ends the worker's goroutine by Goexit while a child still runs in the
 // task's slot, on a goroutine of the task's: the slot must not be used twice.
 func TestWaitFaults_GoexitInEndedHookSlotTwice(t *testing.T) {
-	e := throwaway(t, core.WithWorkers(1), core.WithHooks(core.Hooks{Ended: func(job core.Job, _ core.Outcome, _ error) {
-		if job.Name() == "outer" {
+	e := throwaway(t, core.WithWorkers(1), core.WithHooks(core.Hooks{Ended: func(i core.EndInfo) {
+		if i.Job.Name() == "outer" {
 			runtime.Goexit()
 		}
 	}}))

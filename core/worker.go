@@ -33,19 +33,13 @@ type worker struct {
 	job    Job   // what the loop has started and not ended
 	nested []Job // the same for tasks that run inside it, the innermost last
 
-	// Guarded by the same mutex: job was given up by a forced stop.
-	forsaken bool
-
-	// started counts the starts of jobs, under the same mutex. begun is set to it
-	// by the goroutine that runs the job, when it goes into the job: until then a
-	// job counts as started and has done nothing. Pause waits for the two to agree.
-	started uint32
-	begun   atomic.Uint32
+	// Guarded by the same mutex.
+	forsaken  bool  // job was given up by a forced stop
+	unordered []Job // those nested that their submitter runs here: the scheduler never had them
 
 	// What the worker sleeps for (wait.go). It changes under engine.waitGraph,
 	// but for the end of the wait.
-	waits     atomic.Pointer[record]
-	unordered Job // a task that its submitter runs here: the scheduler never had it
+	waits atomic.Pointer[record]
 
 	// Guarded by lot.mu: its slot is given away for the time of a wait.
 	away bool
@@ -169,11 +163,9 @@ func (w *worker) runBatch(s *slot) {
 		if job.isFunction() { // start and run, without the looks that it needs no more
 			s.tally.started++
 			s.credit++
-			w.started++
 			w.job = job
 			s.mu.Unlock()
 			point.At(point.Start)
-			w.begun.Store(w.started)
 			job.call()
 			w.unsettled = true
 			continue
@@ -273,14 +265,15 @@ func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
 // entry. The caller holds s.mu.
 func (w *worker) start(s *slot, job Job) bool {
 	if job.IsZero() {
+		s.dropped++
 		return false
 	}
 	if r := job.record(); r != nil && !r.claim(w) {
+		s.dropped++
 		return false
 	}
 	s.tally.started++
 	s.credit++
-	w.started++
 	w.job = job
 	return true
 }
@@ -292,7 +285,6 @@ func (w *worker) startNested(s *slot, job Job) bool {
 	}
 	s.tally.started++
 	s.credit++
-	w.started++
 	w.nested = append(w.nested, job)
 	return true
 }
@@ -310,26 +302,31 @@ func (w *worker) settle(s *slot) {
 }
 
 // drop removes job from the running ones. It reports false if it was given up
-// by a forced stop, which has counted it. The caller holds the mutex that guards
-// w.job and w.nested.
-func (w *worker) drop(job Job) bool {
+// by a forced stop, which has counted it, and whether the scheduler knows of it.
+// The caller holds the mutex that guards w.job and w.nested.
+func (w *worker) drop(job Job) (counts, ordered bool) {
+	ordered = true
+	if i := slices.Index(w.unordered, job); i >= 0 {
+		w.unordered = slices.Delete(w.unordered, i, i+1)
+		ordered = false
+	}
 	if n := len(w.nested); n > 0 && w.nested[n-1] == job { // nearly always
 		w.nested[n-1] = Job{}
 		w.nested = w.nested[:n-1]
-		return true
+		return true, ordered
 	}
 	for i := len(w.nested) - 1; i >= 0; i-- {
 		if w.nested[i] == job {
 			w.nested = slices.Delete(w.nested, i, i+1)
-			return true
+			return true, ordered
 		}
 	}
 	if w.job != job {
-		return false
+		return false, ordered
 	}
-	counts := !w.forsaken
+	counts = !w.forsaken
 	w.job, w.forsaken = Job{}, false
-	return counts
+	return counts, ordered
 }
 
 // nextShared takes a batch from the shared queue, or one job from the user's
@@ -349,7 +346,9 @@ func (w *worker) nextShared(s *slot) (job Job) {
 		if e.in.scheduler == nil {
 			job = w.startBatch(s)
 		} else {
+			e.in.optional.slot = s
 			job = w.startScheduled(s)
+			e.in.optional.slot = nil
 		}
 	}
 	served := 0
@@ -430,7 +429,7 @@ func (w *worker) startScheduled(s *slot) Job {
 	e := w.engine
 	for {
 		wakes := e.in.optional.wakes.Load()
-		job, ok := e.in.schedPop(e, s.index)
+		job, live, ok := e.schedPop(s.index)
 		if !ok {
 			e.in.visible.Store(false)
 			if e.in.optional.wakes.Load() != wakes {
@@ -438,10 +437,10 @@ func (w *worker) startScheduled(s *slot) Job {
 			}
 			return Job{}
 		}
-		if w.start(s, job) {
+		if live && w.start(s, job) {
 			return job
 		}
-		e.in.schedDropped(e, job)
+		e.schedDropped(job)
 	}
 }
 

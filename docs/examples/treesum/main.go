@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/uptutu/goman/core"
 )
 
 // The exit codes.
@@ -29,9 +31,6 @@ const (
 	usage       = 2   // nothing was read
 	interrupted = 130 // by Ctrl-C, as a shell would say it
 )
-
-// maxWorkers is as many as an engine may have.
-const maxWorkers = 10_000
 
 func main() {
 	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
@@ -121,8 +120,8 @@ func parse(args []string) (opts options, err error) {
 	if flags.NArg() > 0 {
 		return opts, fmt.Errorf("unexpected argument %q: name a directory with -dir", flags.Arg(0))
 	}
-	if opts.workers < 1 || opts.workers > maxWorkers {
-		return opts, fmt.Errorf("-workers is %d: it must be between 1 and %d", opts.workers, maxWorkers)
+	if opts.workers < 1 || opts.workers > core.MaxWorkers {
+		return opts, fmt.Errorf("-workers is %d: it must be between 1 and %d", opts.workers, core.MaxWorkers)
 	}
 	return opts, nil
 }

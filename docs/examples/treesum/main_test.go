@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/uptutu/goman/core"
 )
 
 // asProgram makes the test binary behave as the program, for tests that send
@@ -108,6 +110,12 @@ func TestUsageErrors(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
 			t.Errorf("treesum %v (-want +got):\n%s", test.args, diff)
 		}
+	}
+}
+
+func TestHelpNamesTheMostWorkers(t *testing.T) {
+	if !strings.Contains(help, fmt.Sprintf("1 to %d (", core.MaxWorkers)) {
+		t.Errorf("an engine may have %d workers; the help says otherwise", core.MaxWorkers)
 	}
 }
 
