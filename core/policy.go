@@ -1,6 +1,9 @@
 package core
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // RejectPolicy says what happens to a task when the queue has no room for it.
 // The zero value means "not given": the engine's policy counts, which is
@@ -76,4 +79,148 @@ func (p PanicPolicy) String() string {
 		return "crash"
 	}
 	return fmt.Sprintf("panic-policy(%d)", uint8(p))
+}
+
+// admitFull applies the reject policy to a job for which there is no room.
+func (e *Engine) admitFull(a *admission) error {
+	policy := a.policy
+	if policy == rejectDefault {
+		policy = e.settings.Load().Reject
+	}
+	if policy == RejectAsk {
+		if e.settings.Load().OnFull == nil {
+			return e.refuse(reasonInvalid, errNobodyToAsk()) // it was there when the door was passed
+		}
+		asked, err := e.ask(a)
+		if err != nil {
+			return e.refuse(reasonInternal, err)
+		}
+		policy = asked
+	}
+	switch policy {
+	case RejectWait:
+		return e.admitWaiting(a)
+	case RejectCallerRuns:
+		return e.admitCaller(a)
+	case RejectDiscardNewest:
+		return e.admitDiscarded(a)
+	case RejectDiscardOldest, RejectDisplaceLowest:
+		return e.admitFor(a, policy)
+	}
+	return e.admitNow(a)
+}
+
+func errNobodyToAsk() error {
+	return invalidf("the reject policy is RejectAsk, but Config.OnFull is nil: give the function to ask, or another policy")
+}
+
+// ask lets the user's function choose the policy.
+func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
+	s := e.settings.Load()
+	if s.OnFull == nil {
+		return 0, errNobodyToAsk()
+	}
+	ctx := a.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if !e.guard("OnFull function", func() { policy = s.OnFull(ctx, a.job) }) {
+		return 0, invalidf("the OnFull function panicked")
+	}
+	if policy == rejectDefault || policy == RejectAsk || !policy.known() {
+		return 0, invalidf("the OnFull function returned %v: allowed are RejectWait to RejectDisplaceLowest", policy)
+	}
+	return policy, nil
+}
+
+// admitNow is the last try of a submitter that does not wait.
+func (e *Engine) admitNow(a *admission) error {
+	in := &e.in
+	in.lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	if in.first != nil || !e.gather() {
+		in.mu.Unlock()
+		return e.refuse(reasonFull, ErrQueueFull)
+	}
+	err := e.store(a.job)
+	in.mu.Unlock()
+	if err != nil {
+		return e.refuse(reasonInternal, err)
+	}
+	e.notify()
+	return nil
+}
+
+// admitDiscarded accepts the newcomer and gives it up at once.
+func (e *Engine) admitDiscarded(a *admission) error {
+	r := a.job.record()
+	if r == nil {
+		return e.refuse(reasonDiscard, ErrDiscarded)
+	}
+	in := &e.in
+	in.lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	r.retire(phaseQueued)
+	e.beginLeaving()
+	defer e.endLeaving()
+	in.accepted++
+	e.countRemoved(OutcomeDiscarded, 1)
+	in.mu.Unlock()
+	e.discard(a.job)
+	return nil
+}
+
+// admitFor makes room for the newcomer by giving up a queued job.
+func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
+	in := &e.in
+	in.lock()
+	if in.closed && !e.acceptsChild(a) {
+		in.mu.Unlock()
+		return e.refuse(reasonClosed, ErrClosed)
+	}
+	var victim Job
+	if in.first != nil || !(in.room > 0 || e.gather()) {
+		// Where more is queued than the capacity allows nobody gets in, not even
+		// for another.
+		if in.room >= 0 {
+			if in.scheduler == nil {
+				victim, _ = e.evict(a.job, policy)
+			} else {
+				victim = e.choose(a.job, policy)
+			}
+		}
+		if victim.IsZero() && in.room <= 0 {
+			in.mu.Unlock()
+			return e.refuse(reasonFull, ErrQueueFull)
+		}
+	}
+	err := e.store(a.job)
+	if in.scheduler != nil && !victim.IsZero() && (err != nil || !e.displace(victim)) {
+		victim = Job{}
+	}
+	in.mu.Unlock()
+	if !victim.IsZero() {
+		defer e.endLeaving() // begun by evict
+		e.discard(victim)
+	}
+	if err != nil {
+		return e.refuse(reasonInternal, err)
+	}
+	e.notify()
+	return nil
+}
+
+// discard resolves a job that was given up, outside every lock.
+func (e *Engine) discard(job Job) {
+	err := &RefusedError{Engine: e.name, Capacity: e.settings.Load().QueueCapacity, Reason: ErrDiscarded}
+	if r := job.record(); r != nil {
+		r.fail(err)
+	}
+	e.hookEnded(job, OutcomeDiscarded, err)
 }

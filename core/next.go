@@ -1,0 +1,257 @@
+package core
+
+// How a worker finds its next job: in its slot, in the shared queue or the user's
+// scheduler, in the other slots.
+
+// next returns the job to run next, counted as started, and sleeps while there
+// is none. It reports false when the worker is to end.
+func (w *worker) next() (Job, bool) {
+	e := w.engine
+	for {
+		s := w.slot.Load()
+		if s == nil {
+			if !w.park() {
+				return Job{}, false
+			}
+			continue
+		}
+		// The usual case: something is left in the slot's own places.
+		job, signals := w.nextLocal(s)
+		if !job.IsZero() {
+			if w.searching {
+				w.found()
+			}
+			return job, true
+		}
+		if signals&signalLeave != 0 {
+			if signals&(signalExcess|signalStopping) != 0 {
+				e.flush(s)
+			}
+			if !w.park() {
+				return Job{}, false
+			}
+			continue
+		}
+		if job := w.nextShared(s); !job.IsZero() {
+			if w.searching {
+				w.found()
+			}
+			return job, true
+		}
+		if w.searchOthers(s) {
+			continue
+		}
+		if w.searching && w.watchFlags() {
+			continue
+		}
+		if !w.park() {
+			return Job{}, false
+		}
+	}
+}
+
+// nextLocal settles the last task and starts the next from the slot's own
+// places, unless a signal says to leave.
+func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
+	e := w.engine
+	if s.looks++; s.looks >= sharedEvery {
+		s.looks = 0
+		e.followProcs()
+		if job := w.nextShared(s); !job.IsZero() {
+			return job, 0
+		}
+	}
+	s.mu.Lock()
+	if w.unsettled {
+		w.settle(s)
+	}
+	signals = e.signal.Load()
+	if signals&signalLeave == 0 {
+		for s.queued() > 0 {
+			if job = s.take(); w.start(s, job) {
+				break
+			}
+			job = Job{}
+		}
+	}
+	hungry := signals&signalHungry != 0 && s.credit > 0
+	s.mu.Unlock()
+	if hungry {
+		e.returnCredit(s)
+	}
+	return job, signals
+}
+
+// nextShared takes a batch from the shared queue, or one job from the user's
+// scheduler, and starts the first.
+func (w *worker) nextShared(s *slot) (job Job) {
+	e := w.engine
+	if !e.in.visible.Load() {
+		return Job{}
+	}
+	e.in.lock()
+	s.mu.Lock()
+	if w.unsettled {
+		w.settle(s)
+	}
+	if e.signal.Load()&signalLeave == 0 {
+		if e.in.scheduler == nil {
+			job = w.startBatch(s)
+		} else {
+			e.in.optional.slot = s
+			job = w.startScheduled(s)
+			e.in.optional.slot = nil
+		}
+	}
+	served := 0
+	if e.signal.Load()&signalHungry != 0 {
+		e.in.room += s.credit
+		s.credit = 0
+		s.mu.Unlock()
+		served = e.serveBlocked()
+	} else {
+		s.mu.Unlock()
+	}
+	e.in.mu.Unlock()
+	if served > 0 {
+		e.notify()
+	}
+	return job
+}
+
+// found leaves the seat, if w has it, because w has found a job. What has become
+// visible meanwhile was left to w by its producer: the next may search for it.
+func (w *worker) found() {
+	if w.searching {
+		w.leaveSearch()
+		if w.engine.visible() {
+			w.engine.notify()
+		}
+	}
+}
+
+// startBatch fills the slot from the shared queue and starts the first job. The
+// caller holds in.mu and s.mu.
+func (w *worker) startBatch(s *slot) (job Job) {
+	e := w.engine
+	q := &e.in.queue
+	// What is left of the slot's batch came before all that is shared: with one
+	// worker the order of the outside is kept.
+	for len(s.children) == s.oldest && s.first < s.end {
+		if job = s.take(); w.start(s, job) {
+			return job
+		}
+		job = Job{} // dead; and the shared queue may be empty by now
+	}
+	// A slot that has children of its own takes one: it looks only so that the
+	// outside does not starve.
+	n := 1
+	if s.queued() == 0 {
+		n = min(q.count, q.count/int(e.lot.width.Load())+1, batchJobs)
+	}
+	for q.count > 0 {
+		if n > 1 {
+			s.fill(q, n)
+			n = 1
+			for s.first < s.end {
+				if job = s.take(); w.start(s, job) {
+					break
+				}
+				job = Job{}
+			}
+		} else if job = q.pop(); !w.start(s, job) {
+			job = Job{}
+		}
+		if !job.IsZero() {
+			break
+		}
+	}
+	if q.count == 0 {
+		e.in.visible.Store(false)
+	}
+	if s.queued() > 0 && !e.lot.local.Load() {
+		e.lot.local.Store(true)
+	}
+	return job
+}
+
+// startScheduled starts what the user's scheduler chooses. The caller holds
+// in.mu and s.mu.
+func (w *worker) startScheduled(s *slot) Job {
+	e := w.engine
+	for {
+		wakes := e.in.optional.wakes.Load()
+		job, live, ok := e.schedPop(s.index)
+		if !ok {
+			e.in.visible.Store(false)
+			if e.in.optional.wakes.Load() != wakes {
+				e.in.visible.Store(true) // the waker was called after Pop had looked
+			}
+			return Job{}
+		}
+		if live && w.start(s, job) {
+			return job
+		}
+		e.schedDropped(job)
+	}
+}
+
+// searchOthers looks into the other slots, and takes half of what the first
+// that has something stores. It reports whether it did.
+func (w *worker) searchOthers(s *slot) bool {
+	l := &w.engine.lot
+	if !w.searching {
+		if !l.searching.CompareAndSwap(0, 1) {
+			return false // somebody searches already, and will wake us if need be
+		}
+		w.searching = true
+	}
+	if !l.local.Load() {
+		return false
+	}
+	l.local.Store(false) // before the look: see the top of park.go
+	l.mu.Lock()
+	slots := l.slots
+	l.mu.Unlock()
+	w.random = w.random*1664525 + 1013904223
+	offset := int(w.random>>8) % len(slots)
+	for i := range slots {
+		victim := slots[(i+offset)%len(slots)]
+		if victim == s && s.holds() || victim != s && w.steal(s, victim) {
+			l.local.Store(true)
+			return true
+		}
+	}
+	return false
+}
+
+// holds reports whether s stores anything. The searcher looks into its own slot
+// as well: a goroutine that a task has left behind may have stored a child there
+// since, and the flag that told of it has just been cleared.
+func (s *slot) holds() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued() > 0
+}
+
+// steal takes half of what victim stores. Slots are locked in the order of
+// their index.
+func (w *worker) steal(s, victim *slot) bool {
+	victim.mu.Lock()
+	if victim.queued() == 0 {
+		victim.mu.Unlock()
+		return false
+	}
+	if s.index < victim.index {
+		victim.mu.Unlock()
+		s.mu.Lock()
+		victim.mu.Lock()
+	} else {
+		s.mu.Lock()
+	}
+	// A child may have been stored here by another goroutine of a task.
+	ok := s.first == s.end && s.stealFrom(victim)
+	s.mu.Unlock()
+	victim.mu.Unlock()
+	return ok
+}

@@ -1,0 +1,85 @@
+package core
+
+// Rings of tasks that wait for each other: see the top of wait.go.
+
+// ring follows the chain of waits from r and returns the names of the tasks in
+// it if it comes back to w. The caller holds e.waitGraph.
+func (e *Engine) ring(w *worker, r *record) []string {
+	type hop struct {
+		awaited, running *record // they differ where a lane holds awaited back
+		on               *worker
+	}
+	var hops []hop
+	for {
+		if len(hops) == 1<<20 {
+			return nil
+		}
+		running, on := r.runsOn()
+		if on == nil {
+			return nil
+		}
+		hops = append(hops, hop{r, running, on})
+		if on == w {
+			break
+		}
+		next := on.waits.Load()
+		if next == nil || ended(next.state.Load()) {
+			return nil
+		}
+		// Of another engine's workers the wait may be that of a later task.
+		if again, still := r.runsOn(); again != running || still != on {
+			return nil
+		}
+		r = next
+	}
+	// A task may run inside another that awaits it: those belong to the ring too.
+	var names []string
+	for _, h := range hops {
+		if h.awaited != h.running {
+			names = append(names, h.awaited.name())
+		}
+		names = append(names, h.on.namesFrom(h.running)...)
+	}
+	if n := len(names); n > 0 { // the last is me, on w
+		names = append(names[n-1:n:n], names[:n-1]...)
+	}
+	return names
+}
+
+// namesFrom returns the names of r and of the tasks that w runs inside it, each
+// of which the one before awaits.
+func (w *worker) namesFrom(r *record) (names []string) {
+	slots := w.engine.lockAll()
+	w.running(func(job Job) {
+		if job.record() == r || len(names) > 0 {
+			names = append(names, job.Name())
+		}
+	})
+	w.engine.unlockAll(slots)
+	if len(names) == 0 {
+		names = []string{r.name()}
+	}
+	return names
+}
+
+// runsOn returns the worker on whose waiting the end of r depends, and the task
+// that runs there: r, or the one before it in its lane.
+func (r *record) runsOn() (*record, *worker) {
+	e := r.engine()
+	state := r.state.Load()
+	if phase(state) == phaseQueued && e.in.scheduler != nil {
+		holder := e.holder(jobOf(r)).record()
+		if holder == nil {
+			return nil, nil
+		}
+		r, state = holder, holder.state.Load()
+	}
+	if phase(state) != phaseRunning {
+		return nil, nil
+	}
+	w := e.worker(runner(state))
+	if w == nil || r.state.Load()&^(flagObserved|flagBusy|flagPerformed) != state&^(flagObserved|flagBusy|flagPerformed) {
+		return nil, nil
+	}
+	return r, w
+}
