@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/uptutu/goman/core/internal/point"
@@ -265,7 +266,7 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 		e.putWaiter(w)
 		return true, nil
 	case <-over:
-		r.forget(x, w)
+		r.forget(w)
 		return false, nil
 	case <-ctx.Done():
 		point.At(point.AwaitWake)
@@ -275,7 +276,7 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 				r.cancelQueued(cause)
 			}
 		}
-		r.forget(x, w)
+		r.forget(w)
 		if ended(r.state.Load()) {
 			return true, nil
 		}
@@ -284,22 +285,28 @@ func (r *record) sleepUntil(ctx context.Context, over <-chan struct{}) (done boo
 }
 
 // forget takes back the registration of w, which may have been signalled.
-func (r *record) forget(x *extra, w *waiter) {
-	x.mu.Lock()
-	for i, other := range x.waiters {
-		if other == w {
-			last := len(x.waiters) - 1
-			x.waiters[i] = x.waiters[last]
-			x.waiters[last] = nil
-			x.waiters = x.waiters[:last]
-			x.mu.Unlock()
-			r.engine().putWaiter(w)
-			return
-		}
+func (r *record) forget(w *waiter) {
+	if !r.unregister(w) {
+		<-w.signal // announce has it: the signal is on its way
 	}
-	x.mu.Unlock()
-	<-w.signal // announce has it: the signal is on its way
 	r.engine().putWaiter(w)
+}
+
+// unregister takes w out of the list of those who wait for r. It reports false if
+// it has been signalled, or is about to be.
+func (r *record) unregister(w *waiter) bool {
+	x := r.extra.Load()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i := slices.Index(x.waiters, w)
+	if i < 0 {
+		return false
+	}
+	last := len(x.waiters) - 1
+	x.waiters[i] = x.waiters[last]
+	x.waiters[last] = nil
+	x.waiters = x.waiters[:last]
+	return true
 }
 
 // awaitFor waits at most d for r to be resolved.
