@@ -106,6 +106,7 @@ func New(options ...Option) (*Engine, error) {
 	e.stop.init()
 	e.lot.onGone = e.stop.gone
 	e.in.delayed = make(map[*record]struct{})
+	e.in.queue.init()
 	e.allKinds = make(map[unsafe.Pointer]*kind)
 	e.setCapacity(c.QueueCapacity)
 	e.setLimit(c.workers(int(e.procs.Load())))

@@ -7,7 +7,7 @@ package core
 type fifo struct {
 	head, tail *segment // nil until the first push
 	first      int      // index in head of the oldest job
-	next       int      // index in tail of the next free place
+	next       int      // index in tail of the next free place; segmentJobs without one
 	count      int      // entries, dead ones included
 	popped     uint64   // entries that have left at the front so far: the sequence number of the oldest
 	spare      *segment // drained segments, linked by next
@@ -28,8 +28,12 @@ type segment struct {
 // keepSegments is how many drained segments are kept by default.
 const keepSegments = 4
 
+// init makes the zero fifo an empty one. push is short enough to be inlined where
+// each task is pushed, if there is one case only in which it needs a segment.
+func (q *fifo) init() { q.next = segmentJobs }
+
 func (q *fifo) push(job Job) {
-	if q.tail == nil || q.next == segmentJobs {
+	if q.next == segmentJobs {
 		q.grow()
 	}
 	q.tail.jobs[q.next] = job
@@ -162,7 +166,7 @@ func (q *fifo) each(visit func(place *Job) bool) {
 // sweep removes the entries that are dead or for which drop returns true.
 func (q *fifo) sweep(drop func(Job) bool) {
 	old := *q
-	q.head, q.tail, q.first, q.next, q.count = nil, nil, 0, 0, 0
+	q.head, q.tail, q.first, q.next, q.count = nil, nil, 0, segmentJobs, 0
 	old.each(func(place *Job) bool {
 		if job := *place; !job.IsZero() && !drop(job) {
 			q.push(job)

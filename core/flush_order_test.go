@@ -10,6 +10,7 @@ import (
 func TestFifo_PushFront(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var q fifo
+	q.init()
 	var model []Job
 	for range 3000 {
 		switch n := random.IntN(100); random.IntN(3) {

@@ -67,7 +67,6 @@ func (e *Engine) visible() bool { return e.in.visible.Load() || e.lot.local.Load
 // notify wakes a worker for a job that was made visible, if one is asleep and
 // nobody is searching.
 func (e *Engine) notify() {
-	point.At(point.Notify)
 	if e.lot.available.Load() > 0 && e.lot.searching.Load() == 0 {
 		e.wake()
 	}
@@ -75,6 +74,7 @@ func (e *Engine) notify() {
 
 // wake takes the seat and gives it, with an idle slot, to a goroutine.
 func (e *Engine) wake() {
+	point.At(point.Notify) // not in notify, which is inlined where each task is pushed
 	if e.signal.Load()&(signalPaused|signalStopping) != 0 {
 		return
 	}
