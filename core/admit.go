@@ -38,6 +38,8 @@ type intake struct {
 	accepted uint64
 	queue    fifo // the built-in scheduler's shared queue
 	visible  atomic.Bool
+	watchers atomic.Int32 // submitters that look for room again and again (room.go)
+	thin     atomic.Bool  // the shared queue was at most half full when a batch was last taken
 	_        [64]byte
 
 	scheduler Scheduler // the user's, or nil

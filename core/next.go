@@ -1,6 +1,8 @@
 package core
 
 import (
+	"runtime"
+
 	"github.com/uptutu/goman/core/internal/point"
 )
 
@@ -95,6 +97,12 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	if !e.in.visible.Load() || point.Fail(point.Share) {
 		return Job{}
 	}
+	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && e.in.thin.Load() {
+		// Few submitters wait for a turn on a processor to fill the queue again:
+		// better now than when the last job is gone, and all workers are idle. See
+		// BenchmarkBusy.
+		runtime.Gosched()
+	}
 	e.in.lock()
 	s.mu.Lock()
 	if w.unsettled {
@@ -151,6 +159,9 @@ func (w *worker) startBatch(s *slot) (job Job) {
 	}
 	// A slot that has children of its own takes one: it looks only so that the
 	// outside does not starve.
+	if thin := q.count <= e.in.capacity/2; thin != e.in.thin.Load() {
+		e.in.thin.Store(thin)
+	}
 	n := 1
 	if s.queued() == 0 {
 		n = min(q.count, q.count/int(e.lot.width.Load())+1, batchJobs)

@@ -257,6 +257,8 @@ func (e *Engine) watchRoom(a *admission) (done bool, err error) {
 		return false, nil
 	}
 	in := &e.in
+	in.watchers.Add(1)
+	defer in.watchers.Add(-1)
 	for look := range roomLooks {
 		point.Yield(point.WatchRoom)
 		runtime.Gosched()

@@ -135,7 +135,9 @@ func (e *Engine) Go(fn func()) error {
 		// The short way of what admit does.
 		in := &e.in
 		point.At(point.Admit)
-		in.lock()
+		if !in.mu.TryLock() {
+			in.lock()
+		}
 		if !in.closed && in.first == nil && in.room > 0 {
 			in.queue.push(jobOfFunc(fn))
 			point.At(point.Stored)
