@@ -206,6 +206,9 @@ func (e *Engine) admitMany(a *admission, count int, job func(int) Job) (n int, e
 			return n, err
 		}
 	}
+	if n == 0 {
+		return e.admitBatch(a, count, job)
+	}
 	from := n
 	rest, err := e.admitBatch(a, count-n, func(i int) Job { return job(from + i) })
 	return n + rest, err

@@ -114,8 +114,9 @@ func (e *Engine) startBorrowed(job Job) *worker {
 // to about two microseconds, and is counted in looks: see park.go.
 func (r *record) watchResult() bool {
 	e := r.engine()
-	if e.procs.Load() < 2 {
-		return false
+	procs := e.procs.Load()
+	if procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible() {
+		return false // the workers have use for this processor
 	}
 	rounds := e.patience.Load()
 	for range rounds {
