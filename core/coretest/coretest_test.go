@@ -159,9 +159,9 @@ func TestNew_LogsToTheTest(t *testing.T) {
 func TestNew_EndedByTheTest(t *testing.T) {
 	f := &fakeTB{}
 	text := f.run(func() {
-		engine := coretest.New(f)
-		_ = engine.Pause()
-		submit(t, engine, "a", nothing)
+		engine := coretest.New(f, core.WithWorkers(1))
+		submit(t, engine, "obeys", func(ctx context.Context) error { return hangHere(ctx, nil, true) })
+		submit(t, engine, "behind", nothing)
 		if err := engine.Close(soon(t)); err == nil {
 			t.Error("nothing was handed back")
 		}

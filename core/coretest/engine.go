@@ -54,7 +54,8 @@ func defaults(t testing.TB) []core.Option {
 // engine hangs the message has the stacks of the tasks that run.
 //
 // It changes nothing, with one exception: where Shutdown has begun and not ended it
-// waits by calling Shutdown, which ends the engine by force when that takes too long. A paused engine is not waited for.
+// waits by calling Shutdown, which ends the engine by force when that takes too long.
+// A paused engine is not waited for.
 //
 // Verify may be called at any time, by any goroutine that may call t.Errorf, but not
 // by a task of engine. It may be deferred; before "defer engine.Shutdown(ctx)" it

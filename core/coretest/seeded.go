@@ -57,7 +57,8 @@ type Stepper struct {
 //     stack, for room, with a context that has an end of its own) and can go on after
 //     the same step: they go on one at a time, in any order;
 //   - timers of the same instant, such as equal delays of core.Again;
-//   - what a task takes from outside the bubble: files, the network, other random numbers, the order of maps.
+//   - what a task takes from elsewhere: files, the network, other random numbers, the
+//     order of maps.
 //
 // Seeded sets the number of workers, 1, and the Scheduler, after options; a
 // Scheduler among options ends the test, since its order would not be tested.
@@ -66,8 +67,9 @@ type Stepper struct {
 // nobody calls Step. core.RejectCallerRuns runs a task at once, outside the order.
 //
 // At the end of the test what is queued runs, and the end of the engine is checked
-// as [New] does it; Shutdown itself runs nothing, so call Run before, or step while another goroutine waits for it. If the test fails the
-// seed and the order are logged.
+// as [New] does it. Shutdown itself runs nothing, so call Run before, or step while
+// another goroutine waits for it. If the test fails the seed and the order are
+// logged.
 func Seeded(t testing.TB, seed uint64, options ...core.Option) *Stepper {
 	t.Helper()
 	if !inBubble() {
@@ -124,9 +126,9 @@ func (s *Stepper) end() {
 // ended, or a task holds the worker because it waits for something that the engine
 // does not know of, such as a channel or the time.
 //
-// Time stands still meanwhile. A task that waits for room, or to be run again later, is not queued. Call
-// Step and Run from one goroutine at a time, inside the bubble and outside of
-// tasks.
+// Time stands still meanwhile. A task that waits for room, or to be run again later,
+// is not queued. Call Step and Run from one goroutine at a time, inside the bubble
+// and outside of tasks.
 func (s *Stepper) Step() bool {
 	synctest.Wait()
 	s.order.open()
