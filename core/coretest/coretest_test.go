@@ -283,7 +283,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			submit(t, engine, "slow", func(context.Context) error { time.Sleep(time.Second); return nil })
+			submit(t, engine, "slow", func(context.Context) error { time.Sleep(coretest.Patience / 2); return nil })
 			synctest.Wait()
 			go func() { _ = engine.Shutdown(context.Background()) }()
 			synctest.Wait()

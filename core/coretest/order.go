@@ -17,22 +17,21 @@ type order struct {
 	changed chan struct{} // has room for one: something was queued or has ended
 
 	// Guarded by mu.
-	mu        sync.Mutex
-	jobs      []core.Job // in the order in which they were pushed
-	opened    bool       // the next Pop may have one
-	out       bool       // it has had it
-	claimable bool       // a task may run what it awaits
-	trace     []string
+	mu     sync.Mutex
+	jobs   []core.Job // in the order in which they were pushed
+	opened bool       // the next Pop may have one
+	out    bool       // it has had it
+	trace  []string
 }
 
 func newOrder(seed uint64) *order {
 	return &order{random: rand.New(rand.NewPCG(seed, seed)), changed: make(chan struct{}, 1)}
 }
 
-// open lets one job out, and lets tasks run what they await.
+// open lets one job out.
 func (o *order) open() {
 	o.mu.Lock()
-	o.opened, o.out, o.claimable = len(o.jobs) > 0, false, true
+	o.opened, o.out = len(o.jobs) > 0, false
 	wake := o.opened
 	o.mu.Unlock()
 	if wake {
@@ -44,7 +43,7 @@ func (o *order) open() {
 func (o *order) shut() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.opened, o.claimable = false, false
+	o.opened = false
 	return o.out
 }
 
@@ -77,15 +76,13 @@ func (o *order) Len() int {
 	return len(o.jobs)
 }
 
-// Claim allows a task that was started by a step to run what it awaits. Who awaits
-// from outside waits for a step.
+// Claim allows every task to run what it awaits, and drops the entry. Only tasks ask:
+// who awaits from outside never runs what a user's scheduler stores.
 func (o *order) Claim(job core.Job) (core.Job, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.claimable {
-		o.remove(job)
-	}
-	return core.Job{}, o.claimable
+	o.remove(job)
+	return core.Job{}, true
 }
 
 // Sweep removes jobs, the oldest first.

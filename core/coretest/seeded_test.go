@@ -153,19 +153,42 @@ func TestSeeded_Functions(t *testing.T) {
 func TestSeeded_AwaitFromOutsideRunsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := coretest.Seeded(t, 1)
-		for range 200 { // until the engine knows that its tasks are tiny
-			submit(t, s.Engine, "tiny", nothing)
+		for i := range 1000 { // until the engine knows that its tasks are tiny
+			f := submit(t, s.Engine, "tiny", nothing)
+			done := make(chan struct{})
+			go func() { _, _ = f.Await(context.Background()); close(done) }()
+			synctest.Wait()
+			if f.IsDone() {
+				t.Fatalf("task %d ran without a step", i)
+			}
 			s.Run()
+			<-done
 		}
-		f := submit(t, s.Engine, "a", nothing)
-		done := make(chan struct{})
-		go func() { _, _ = f.Get(); _, _ = f.Await(context.Background()); close(done) }()
-		synctest.Wait()
-		if f.IsDone() {
-			t.Error("it ran without a step")
+	})
+}
+
+// What a task runs because it awaits it takes no step.
+func TestSeeded_AwaitInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := coretest.Seeded(t, 1)
+		submit(t, s.Engine, "parent", func(ctx context.Context) error {
+			_, err := core.RunWith(ctx, s.Engine, named("child"), core.Func(func(context.Context) (int, error) { return 0, nil }))
+			return err
+		})
+		if n := s.Run(); n != 1 || !slices.Equal(s.Trace(), []string{"parent", "child"}) {
+			t.Errorf("%d steps: %q", n, s.Trace())
 		}
-		s.Run()
-		<-done
+	})
+}
+
+// A step takes into account what was begun before it.
+func TestSeeded_StepWaitsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := coretest.Seeded(t, 1)
+		go submit(t, s.Engine, "a", nothing)
+		if !s.Step() {
+			t.Error("the submission was overtaken")
+		}
 	})
 }
 
