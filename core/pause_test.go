@@ -265,3 +265,25 @@ func started(e *core.Engine) uint64 {
 	s := e.Stats()
 	return s.Ended() + uint64(s.Running)
 }
+
+// Close of a paused engine starts nothing of what is queued: it is handed back.
+func TestPause_CloseStartsNothing(t *testing.T) {
+	for range rounds(1000) {
+		e, err := core.New(core.WithWorkers(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A worker that is awake is faster than one that has to be started.
+		if _, err := core.Run(t.Context(), e, value(1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		must(t, e, value(2))
+		var report *core.ShutdownError
+		if err := e.Close(soon(t)); !errors.As(err, &report) || len(report.Undone) != 1 {
+			t.Fatalf("Close of a paused engine with one queued task: %v", err)
+		}
+	}
+}
