@@ -36,7 +36,7 @@ func TestEvict_DeadEntriesDoNotOutnumber(t *testing.T) {
 	}
 	idle(t, e)
 	pause()
-	all = nil
+	clear(all)
 	pointers := func() (list []weak.Pointer[core.Future[int]]) {
 		var all []*core.Future[int]
 		for range many - 200 {

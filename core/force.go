@@ -42,7 +42,7 @@ func (e *Engine) claimForce(cause error) bool {
 
 // startForce begins the drain and then the forced stop.
 func (e *Engine) startForce() {
-	defer e.beginForce() // even if a hook that hears of the drain calls Goexit
+	defer e.beginForce()        // even if a hook that hears of the drain calls Goexit
 	e.signal.Or(signalStopping) // first: the drain resumes a paused engine
 	e.beginDrain()
 }
