@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -199,18 +200,30 @@ func ignoring(given []abandoned) []Ignoring {
 	return list
 }
 
+// lastSteps is how long a forced stop that has given up no task waits for the
+// engine's goroutines to end. They need microseconds, unless a hook holds them up.
+const lastSteps = 100 * time.Millisecond
+
 // finish is the end of a forced stop. If no task and no callback is left, neither
-// are goroutines.
+// are goroutines, but for those on which a hook runs.
 func (e *Engine) finish(clean bool) {
 	e.checkIdle()
 	s := &e.stop
 	s.mu.Lock()
 	clean = clean && s.callbacks == 0
 	s.mu.Unlock()
+	held := 0
 	if clean && s.closed() {
-		<-e.lot.gone
+		timer := time.NewTimer(lastSteps)
+		defer timer.Stop()
+		select {
+		case <-e.lot.gone:
+		case <-timer.C:
+			held = int(e.lot.goroutines.Load())
+		}
 	}
 	s.mu.Lock()
+	s.callbacks += held
 	if !e.isFinished() {
 		close(s.finished)
 	}

@@ -185,8 +185,9 @@ func (r *record) succeed() bool {
 	if point.Fail(point.Resolve) || !r.state.CompareAndSwap(old, old&^phaseMask|phaseDone) {
 		return false
 	}
-	// An extra made since then is the business of whoever made it: they look at
-	// the state afterwards.
+	// An extra made since then is the business of whoever made it: they set
+	// flagObserved and look at the state afterwards, or look at it alone if nothing
+	// is to be done at the end of the run.
 	r.origin.leave()
 	r.origin.climb()
 	return true

@@ -382,3 +382,26 @@ func TestChange_String(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Hooks that are added while a task runs are told of its end, whatever kind of task.
+func TestHooks_AddedWhileTaskRuns(t *testing.T) {
+	for _, what := range []string{"function", "task"} {
+		e := engineFor(t, core.WithWorkers(1))
+		gate, inside := make(chan struct{}), make(chan struct{})
+		if what == "function" {
+			if err := e.Go(func() { close(inside); <-gate }); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			must(t, e, core.Func(func(context.Context) (int, error) { close(inside); <-gate; return 1, nil }))
+		}
+		<-inside
+		var n atomic.Int32
+		addHooks(t, e, core.Hooks{Ended: func(core.EndInfo) { n.Add(1) }})
+		close(gate)
+		idle(t, e)
+		if n.Load() != 1 {
+			t.Errorf("%s: Ended told %d times", what, n.Load())
+		}
+	}
+}

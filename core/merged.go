@@ -173,6 +173,9 @@ func (r *record) mergedFor(of *attemptContext) *mergedContext {
 		fits := over || x.runEnd.Load() == m.limit
 		if kept == nil && fits {
 			place.Store(m)
+			if !over {
+				r.observe() // it must not end by succeed, which may have found no extra
+			}
 		}
 		x.mu.Unlock()
 		if kept == nil && fits {

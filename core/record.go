@@ -111,8 +111,8 @@ const (
 	phaseAbandoned
 	phaseMask uint64 = 7
 
-	// flagObserved: somebody waits, or has registered a callback; whoever
-	// resolves must look into extra.
+	// flagObserved: somebody waits, has registered a callback, or has made the
+	// context that merges all cancellations; whoever resolves must look into extra.
 	flagObserved uint64 = 1 << 3
 	// flagBusy: a goroutine with the task's context is inside a call of the
 	// engine that uses the task's slot (wait.go).

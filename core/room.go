@@ -198,14 +198,10 @@ func (e *Engine) admitWaiting(a *admission) error {
 	if task != nil {
 		w = task.engine().worker(runner(task.state.Load()))
 	}
+	var over <-chan struct{} // another call of the task has the slot
 	for waits := true; waits; {
-		var over <-chan struct{} // another call of the task has the slot
 		if task != nil && !inside {
-			if inside = task.enterCall(w); inside {
-				w.giveUpSlot()
-			} else if over = task.callOver(); over == nil && phase(task.state.Load()) == phaseRunning {
-				continue
-			}
+			inside, over = task.leaveFor(w)
 		}
 		select {
 		case <-b.waiter.signal:
@@ -227,10 +223,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 		}
 	}
 	e.putWaiter(b.waiter)
-	if inside {
-		w.takeSlotBack()
-		task.exitCall()
-	}
+	task.comeBack(w, inside)
 	switch {
 	case gaveUp:
 		return e.refuseEnded(a.ctx)

@@ -41,14 +41,25 @@ func (w *worker) run(job Job) {
 		w.conclude(job, w.execute(job))
 	case r == nil:
 		job.call()
-		w.unsettled = true
+		w.ended(job)
 	default:
-		if err := r.body().execute((*taskContext)(r)); err != nil || !r.succeed() {
+		err := r.body().execute((*taskContext)(r))
+		if err != nil || e.signal.Load()&signalSlow != 0 || !r.succeed() {
 			w.conclude(job, err)
 			return
 		}
 		w.unsettled = true
 	}
+}
+
+// ended leaves the end of a function to be counted later, unless hooks that were added
+// while it ran are to be told of it.
+func (w *worker) ended(job Job) {
+	if w.engine.signal.Load()&signalSlow != 0 {
+		w.conclude(job, nil)
+		return
+	}
+	w.unsettled = true
 }
 
 // isPlain reports whether nothing needs to be done before r starts: it has neither

@@ -130,3 +130,26 @@ func TestSchedule_RepeatsItself(t *testing.T) {
 		}
 	}
 }
+
+// The first look at Done against the end of the task: the channel is closed, whoever
+// comes first.
+func TestSchedule_DoneAgainstEnd(t *testing.T) {
+	s := point.Check(t, point.Config{}, schedules(3000), func(c *point.Controller) {
+		e := scheduled(c, core.WithWorkers(1))
+		given := make(chan context.Context, 1)
+		c.Go("asker", func() {
+			ctx := <-given
+			point.At(point.Actor)
+			done := ctx.Done()
+			point.At(point.Actor)
+			<-done // without end
+		})
+		must(c, e, core.Func(func(ctx context.Context) (int, error) {
+			given <- ctx
+			point.At(point.Actor)
+			return 1, nil
+		}))
+		c.Join()
+	})
+	t.Logf("%v", &s.Coverage)
+}

@@ -298,3 +298,39 @@ func TestStopFaults_OrderOfChecks(t *testing.T) {
 		t.Errorf("on a closed engine: %v", err)
 	}
 }
+
+// A hook that blocks a worker, or stops the engine itself, after the last task has
+// ended: Close must not wait for it beyond its context, and says what is left.
+func TestStopFaults_HookOutlastsClose(t *testing.T) {
+	for _, call := range []string{"outside", "inside"} {
+		gate, inside := make(chan struct{}), make(chan struct{})
+		got := make(chan error, 1)
+		var e *core.Engine
+		end := func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			got <- e.Close(ctx)
+		}
+		e, err := core.New(core.WithWorkers(1), core.WithHooks(core.Hooks{Ended: func(core.EndInfo) {
+			close(inside)
+			if call == "inside" {
+				end()
+			}
+			<-gate
+		}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, e, value(1))
+		<-inside
+		if call == "outside" {
+			go end()
+		}
+		var s *core.ShutdownError
+		if err := receive(t, got, "Close returns"); !errors.As(err, &s) || s.Callbacks != 1 {
+			t.Errorf("%s: %v", call, err)
+		}
+		close(gate)
+		endEngine(t, e)
+	}
+}

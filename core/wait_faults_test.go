@@ -311,3 +311,33 @@ func TestWaitFaults_GoexitInEndedHookSlotTwice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// AwaitAny inside a task whose other goroutine is in the middle of a wait: when that
+// is over the task has its slot again, and AwaitAny must not sleep on it.
+func TestWaitFaults_AwaitAnyBesideOwnGoroutine(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1))
+	f := must(t, e, core.Func(func(ctx context.Context) (int, error) {
+		gate, inside := make(chan struct{}), make(chan struct{})
+		a, err := core.Submit(ctx, e, core.Func(func(context.Context) (int, error) {
+			close(inside)
+			<-gate
+			return 1, nil
+		}))
+		if err != nil {
+			return 0, err
+		}
+		go func() { _, _ = a.Await(ctx) }()
+		<-inside
+		b, err := core.Submit(ctx, e, value(2))
+		if err != nil {
+			return 0, err
+		}
+		time.AfterFunc(20*time.Millisecond, func() { close(gate) })
+		wait, stop := context.WithTimeout(ctx, 2*time.Second)
+		defer stop()
+		return core.AwaitAny(wait, b)
+	}))
+	if _, err := f.Await(soon(t)); err != nil {
+		t.Errorf("the engine stood still: %v", err)
+	}
+}

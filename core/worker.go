@@ -167,7 +167,9 @@ func (w *worker) runBatch(s *slot) {
 			s.mu.Unlock()
 			point.At(point.Start)
 			job.call()
-			w.unsettled = true
+			if w.ended(job); !w.unsettled {
+				return
+			}
 			continue
 		}
 		started := w.start(s, job)

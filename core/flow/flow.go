@@ -111,10 +111,11 @@ func Settle[T any](ctx context.Context, futures []*core.Future[T]) ([]Result[T],
 	}
 	results := make([]Result[T], len(futures))
 	for i, f := range futures {
-		value, err := f.Await(ctx)
-		if err != nil && !f.IsDone() {
+		if _, err := f.Await(ctx); err != nil && !f.IsDone() {
 			return nil, &Error{i, err}
 		}
+		// Asked again, because it may have ended just after the wait was given up.
+		value, err := f.Get()
 		results[i] = Result[T]{value, err}
 	}
 	return results, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -312,5 +313,44 @@ func TestFlow_InsideATask(t *testing.T) {
 	}
 	if err := e.Shutdown(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// lateCtx is a context that does something when it is asked why it has ended.
+type lateCtx struct {
+	context.Context
+	err func() error
+}
+
+func (l lateCtx) Err() error { return l.err() }
+
+// A task that ends just after the wait was given up: its result is its own, not the
+// error of the wait.
+func TestFlow_SettleGivesUpAtTheEnd(t *testing.T) {
+	e, err := core.New(core.WithWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(context.Background())
+	gate, inside := make(chan struct{}), make(chan struct{})
+	f, err := core.Submit(context.Background(), e, core.Func(func(context.Context) (int, error) { close(inside); <-gate; return 7, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-inside
+	base, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	open := false
+	ctx := lateCtx{base, func() error {
+		if base.Err() != nil && !open {
+			open = true
+			close(gate)
+			_, _ = f.Get()
+		}
+		return base.Err()
+	}}
+	results, err := flow.Settle(ctx, []*core.Future[int]{f})
+	if err == nil && (results[0].Err != nil || results[0].Value != 7) {
+		t.Errorf("the task returned 7, nil; Settle says %v", results[0])
 	}
 }
