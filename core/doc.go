@@ -70,6 +70,9 @@
 // wait that was given up returns a [*WaitError], which tells it from the result of a
 // task that was cancelled.
 //
+// [AwaitAny] waits for the first of several futures; package flow builds on it: all,
+// any, the first.
+//
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed
 // errors [errors.As]:
