@@ -72,6 +72,9 @@
 // [AwaitAny] waits for the first of several futures; package core/flow has All, Any,
 // Race and Settle.
 //
+// [AwaitAny] waits for the first of several futures; package flow builds on it: all,
+// any, the first.
+//
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed
 // errors [errors.As]:

@@ -15,7 +15,8 @@ import (
 //
 // A hook is called on the goroutine on which the thing happens, outside every
 // lock, and should return soon. Its panic is contained and reported to the
-// logger. Hooks for different jobs are called at the same time. For one job
+// logger. It must not wait for Shutdown or WaitIdle, which wait for it. Hooks for
+// different jobs are called at the same time. For one job
 // Accepted may come after Started, and even after Ended, because a worker may be
 // faster than the submitter.
 //

@@ -153,3 +153,134 @@ func TestSchedule_DoneAgainstEnd(t *testing.T) {
 	})
 	t.Logf("%v", &s.Coverage)
 }
+
+// Everything that can be asked of a future, against the short end of its task.
+func TestSchedule_AllObservers(t *testing.T) {
+	point.Check(t, point.Config{Faults: 0.05}, schedules(3000), func(c *point.Controller) {
+		e := scheduled(c, core.WithWorkers(1))
+		base, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		f, err := core.Submit(base, e, core.Func(func(ctx context.Context) (int, error) {
+			point.At(point.Actor)
+			return 7, nil
+		}))
+		if err != nil {
+			c.Fatal(err)
+		}
+		want := func(what string, v int, err error) {
+			if v != 7 || err != nil {
+				c.Errorf("%s: %d, %v", what, v, err)
+			}
+		}
+		c.Go("await", func() { v, err := f.Await(context.Background()); want("await", v, err) })
+		c.Go("any", func() {
+			if i, err := core.AwaitAny(context.Background(), f, f); i != 0 || err != nil {
+				c.Errorf("any %d %v", i, err)
+			}
+			v, err := f.Get()
+			want("any", v, err)
+		})
+		called := make(chan struct{})
+		c.Go("callback", func() { f.OnDone(func(v int, err error) { want("callback", v, err); close(called) }) })
+		c.Go("done", func() { <-f.Done(); v, err := f.Get(); want("done", v, err) })
+		c.Go("idle", func() {
+			if err := e.WaitIdle(context.Background()); err != nil {
+				c.Error(err)
+			}
+			if s := e.Stats(); s.Succeeded != 1 || s.Running != 0 {
+				c.Errorf("%+v", s)
+			}
+		})
+		c.Join()
+		<-called
+	})
+}
+
+// Forced stop against the short end.
+func TestSchedule_CloseAgainstEnd(t *testing.T) {
+	point.Check(t, point.Config{Faults: 0.05}, schedules(4000), func(c *point.Controller) {
+		e, err := core.New(core.WithWorkers(1), core.WithCancelGrace(-1), quietly())
+		if err != nil {
+			c.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		var fs []*core.Future[int]
+		for range 2 {
+			fs = append(fs, must(c, e, core.Func(func(ctx context.Context) (int, error) {
+				g, err := core.Submit(ctx, e, value(3))
+				if err != nil {
+					return 0, nil
+				}
+				point.At(point.Actor)
+				_, _ = core.AwaitAny(ctx, g)
+				return 7, nil
+			})))
+		}
+		c.Go("close", func() {
+			err := e.Close(ended)
+			var s *core.ShutdownError
+			if err != nil && !errors.As(err, &s) {
+				c.Error(err)
+			}
+			if err := e.Stats().Check(); err != nil {
+				c.Error(err)
+			}
+			for i, f := range fs {
+				if !f.IsDone() && (s == nil || s.Canceled == 0) {
+					c.Errorf("task %d is unresolved after %v", i, err)
+				}
+			}
+		})
+		c.Go("stats", func() {
+			for range 3 {
+				if err := e.Stats().Check(); err != nil {
+					c.Error(err)
+				}
+				point.At(point.Actor)
+			}
+		})
+		c.Join()
+		for _, f := range fs {
+			<-f.Done()
+		}
+		_ = e.Shutdown(context.Background())
+		s := e.Stats()
+		if err := s.Check(); err != nil || s.Running+s.Queued != 0 || s.Ended() != s.Accepted {
+			c.Errorf("%v %+v", err, s)
+		}
+	})
+}
+
+// The cancel of a task reaches the child of a child that returns at the moment.
+func TestSchedule_CancelThroughReturned(t *testing.T) {
+	point.Check(t, point.Config{}, schedules(3000), func(c *point.Controller) {
+		e := scheduled(c, core.WithWorkers(3))
+		leaf := make(chan *core.Future[int], 1)
+		top := must(c, e, core.Func(func(ctx context.Context) (int, error) {
+			mid, err := core.Submit(ctx, e, core.Func(func(ctx context.Context) (int, error) {
+				f, err := core.Submit(ctx, e, core.Func(func(ctx context.Context) (int, error) {
+					point.At(point.Actor)
+					<-ctx.Done() // by the cancel of top alone
+					return 0, ctx.Err()
+				}))
+				leaf <- f
+				return 0, err
+			}))
+			if err != nil {
+				return 0, err
+			}
+			_ = mid
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}))
+		l := <-leaf
+		c.Go("cancel", func() { point.At(point.Actor); top.Cancel() })
+		c.Go("leaf", func() {
+			if _, err := l.Await(context.Background()); !errors.Is(err, context.Canceled) {
+				c.Error(err)
+			}
+		})
+		c.Join()
+	})
+}

@@ -104,7 +104,8 @@ func All[T any](ctx context.Context, futures []*core.Future[T], list ...Option) 
 
 // Settle waits for all futures and returns how each ended, in their order. The error is
 // that of the wait alone: nil, or an *Error that holds a *core.WaitError if ctx has
-// ended; then there are no results.
+// ended, or a *core.DeadlockError if the wait would close a ring of tasks; then there
+// are no results.
 func Settle[T any](ctx context.Context, futures []*core.Future[T]) ([]Result[T], error) {
 	if err := check(ctx, futures); err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ type goroutine struct {
 	failed []Site // what has failed since its last point
 
 	ranked bool    // PCT has given it a rank
+	last   bool    // and the lowest, since it has come to a point in a loop
 	rank   float64 // of those at a point PCT lets the one with the highest go
 }
 
@@ -85,7 +86,7 @@ func (c *Controller) stop(site Site, yields bool, name string) bool {
 	if name != "" {
 		g.name = name
 	}
-	g.site, g.yields = site, yields
+	g.site, g.yields, g.last = site, yields, false
 	c.pending = append(c.pending, g)
 	c.mu.Unlock()
 	c.signal()

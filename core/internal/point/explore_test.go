@@ -269,3 +269,21 @@ func TestParse_RefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+// Goroutines that turn in a loop take turns: PCT does not let the first of them spin
+// for ever while it waits for the next.
+func TestRun_LoopsTakeTurns(t *testing.T) {
+	Check(t, Config{Strategy: PCT}, 50, func(c *Controller) {
+		var first, second atomic.Bool
+		c.Go("a", func() { spin(second.Load) })
+		c.Go("b", func() {
+			spin(first.Load)
+			second.Store(true)
+		})
+		c.Go("c", func() {
+			Yield(Actor)
+			first.Store(true)
+		})
+		c.Join()
+	})
+}

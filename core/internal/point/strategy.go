@@ -77,9 +77,9 @@ func (p *pct) choose(choices []*goroutine) int {
 		if !g.ranked {
 			g.ranked, g.rank = true, 1+p.random.Float64()
 		}
-		if g.yields && g.rank != p.low {
+		if g.yields && !g.last { // once for each turn, or the first of several would always go first
 			p.low--
-			g.rank = p.low
+			g.rank, g.last = p.low, true
 		}
 	}
 	i := highest(choices[:n])
