@@ -31,8 +31,8 @@ type Hooks struct {
 	Started func(job Job)
 	// Ended: a job has ended, even if it never started. Its future is resolved,
 	// its attributes can still be asked for. Because the future is resolved
-	// before, Await and WaitIdle may return, and Changed be told of
-	// ChangeShutdownEnded, before the last call.
+	// before, Await may return before the call; WaitIdle, and a Shutdown that
+	// drains, wait for the last one.
 	Ended func(info EndInfo)
 	// Retried: a job is to be run again after a delay.
 	Retried func(info RetryInfo)
