@@ -59,8 +59,9 @@ type goroutine struct {
 	asked  uint64 // how often it has called Fail
 	failed []Site // what has failed since its last point
 
-	ranked bool    // PCT has given it a rank
-	rank   float64 // of those at a point PCT lets the one with the highest go
+	ranked  bool    // PCT has given it a rank
+	rank    float64 // of those at a point PCT lets the one with the highest go
+	lowered bool    // PCT has made it the lowest, because it looks in a loop
 }
 
 // Event is one step of a schedule: who was let go, and from where.

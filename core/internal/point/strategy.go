@@ -77,9 +77,9 @@ func (p *pct) choose(choices []*goroutine) int {
 		if !g.ranked {
 			g.ranked, g.rank = true, 1+p.random.Float64()
 		}
-		if g.yields && g.rank != p.low {
+		if g.yields && !g.lowered { // once for each look, or of two that wait one would look for ever
 			p.low--
-			g.rank = p.low
+			g.rank, g.lowered = p.low, true
 		}
 	}
 	i := highest(choices[:n])
@@ -88,6 +88,7 @@ func (p *pct) choose(choices []*goroutine) int {
 		i = highest(choices[:n])
 	}
 	p.step++
+	choices[i].lowered = false
 	return i
 }
 
