@@ -5,7 +5,6 @@ package core_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -47,30 +46,105 @@ func TestSchedule_ProducersAgainstSeat(t *testing.T) {
 	}
 }
 
+// whenFull sets a reject policy. Who is asked says that the task is refused.
+func whenFull(policy core.RejectPolicy) core.Option {
+	if policy == core.RejectAsk {
+		return core.WithOnFull(func(context.Context, core.Job) core.RejectPolicy { return core.RejectFail })
+	}
+	return core.WithReject(policy)
+}
+
 // A submission against the end of the engine, with a full queue, under each reject
 // policy: who is let in is resolved, who is refused never runs. (P-C3, P-C16)
 func TestSchedule_SubmitAgainstStop(t *testing.T) {
-	// What becomes of the task that fills the queue and of the newcomer, under
-	// Shutdown; then what may happen under Close as well.
-	tables := map[core.RejectPolicy][2]string{
-		core.RejectWait:           {},
-		core.RejectFail:           {},
-		core.RejectCallerRuns:     {},
-		core.RejectDiscardNewest:  {},
-		core.RejectDiscardOldest:  {},
-		core.RejectDisplaceLowest: {},
-		core.RejectAsk:            {},
+	// What becomes of the task that fills the queue and of the newcomer.
+	graceful := map[core.RejectPolicy][]string{
+		core.RejectWait:          {"ran - closed", "ran - ran"},
+		core.RejectFail:          {"ran - closed", "ran - full", "ran - ran"},
+		core.RejectCallerRuns:    {"ran - closed", "ran - ran", "ran - ran here"},
+		core.RejectDiscardNewest: {"ran - closed", "ran - discarded", "ran - ran"},
+		core.RejectDiscardOldest: {"discarded - ran", "ran - closed", "ran - ran"},
+	}
+	forcibly := map[core.RejectPolicy][]string{
+		core.RejectWait: {
+			"cancelled, started - closed",
+			"cancelled, started - undone",
+			"ran - cancelled, started",
+			"ran - closed",
+			"ran - ran",
+			"ran - undone",
+			"undone - closed",
+			"undone - undone",
+		},
+		core.RejectFail: {
+			"cancelled, started - closed",
+			"cancelled, started - full",
+			"cancelled, started - undone",
+			"ran - cancelled, started",
+			"ran - closed",
+			"ran - full",
+			"ran - ran",
+			"ran - undone",
+			"undone - closed",
+			"undone - full",
+			"undone - undone",
+		},
+		core.RejectCallerRuns: {
+			"?cancelled, started - cancelled, started here",
+			"cancelled, started - closed",
+			"cancelled, started - ran here",
+			"cancelled, started - undone",
+			"ran - cancelled, started",
+			"ran - cancelled, started here",
+			"ran - closed",
+			"ran - ran",
+			"ran - ran here",
+			"ran - undone",
+			"undone - cancelled, started here",
+			"undone - closed",
+			"undone - ran here",
+			"undone - undone",
+		},
+		core.RejectDiscardNewest: {
+			"cancelled, started - closed",
+			"cancelled, started - discarded",
+			"cancelled, started - undone",
+			"ran - cancelled, started",
+			"ran - closed",
+			"ran - discarded",
+			"ran - ran",
+			"ran - undone",
+			"undone - closed",
+			"undone - discarded",
+			"undone - undone",
+		},
+		core.RejectDiscardOldest: {
+			"cancelled, started - closed",
+			"cancelled, started - undone",
+			"discarded - cancelled, started",
+			"discarded - ran",
+			"discarded - undone",
+			"ran - cancelled, started",
+			"ran - closed",
+			"ran - ran",
+			"ran - undone",
+			"undone - closed",
+			"undone - undone",
+		},
+	}
+	for _, tables := range []map[core.RejectPolicy][]string{graceful, forcibly} {
+		tables[core.RejectDisplaceLowest] = tables[core.RejectDiscardOldest]
+		tables[core.RejectAsk] = tables[core.RejectFail] // see whenFull
 	}
 	for policy := core.RejectWait; policy <= core.RejectAsk; policy++ {
 		for _, forced := range []bool{false, true} {
-			name, table := policy.String()+"/Shutdown", tables[policy][0]
+			name, table := policy.String()+"/Shutdown", graceful[policy]
 			if forced {
-				name, table = policy.String()+"/Close", tables[policy][1]
+				name, table = policy.String()+"/Close", forcibly[policy]
 			}
 			t.Run(name, func(t *testing.T) {
-				explore(t, point.Config{Faults: 0.02}, 1500, func(c *point.Controller) string {
-					s := newStage(c, core.WithWorkers(1), core.WithQueueCapacity(1), core.WithReject(policy),
-						core.WithOnFull(func(context.Context, core.Job) core.RejectPolicy { return core.RejectFail }))
+				explore(t, point.Config{Faults: 0.02}, 2500, func(c *point.Controller) string {
+					s := newStage(c, core.WithWorkers(1), core.WithQueueCapacity(1), whenFull(policy))
 					var starts [2]atomic.Int64
 					first, err := s.submit(context.Background(), core.Attributes{Priority: core.Low}, counted(&starts[0]))
 					if err != nil {
@@ -101,7 +175,7 @@ func TestSchedule_SubmitAgainstStop(t *testing.T) {
 						}
 					}
 					return fates[0] + " - " + fates[1] + caller
-				}, strings.Split(table, "\n")...)
+				}, table...)
 			})
 		}
 	}

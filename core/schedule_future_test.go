@@ -17,7 +17,7 @@ import (
 // Cancel against a worker's claim: either the task never starts and says so, or it
 // runs and its context ends, or it has ended before. Nothing in between. (P-C6, P-F1)
 func TestSchedule_CancelAgainstClaim(t *testing.T) {
-	explore(t, point.Config{Faults: 0.05}, 4000, func(c *point.Controller) string {
+	explore(t, point.Config{Faults: 0.05}, 3000, func(c *point.Controller) string {
 		s := newStage(c, core.WithWorkers(1))
 		var starts atomic.Int64
 		f, _ := s.plain(context.Background(), counted(&starts))
@@ -40,15 +40,21 @@ func TestSchedule_CancelAgainstClaim(t *testing.T) {
 func TestSchedule_CancelClaimLimit(t *testing.T) {
 	for _, stopper := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stopped %v", stopper), func(t *testing.T) {
-			explore(t, point.Config{Faults: 0.05, Ticks: 3}, 4000, func(c *point.Controller) string {
+			explore(t, point.Config{Faults: 0.05, Ticks: 3}, 3000, func(c *point.Controller) string {
 				s := newStage(c, core.WithWorkers(1))
 				var starts, calls atomic.Int64
 				f, _ := s.submit(context.Background(), core.Attributes{QueueLimit: time.Millisecond}, counted(&starts))
 				made := false
 				c.Go("canceller", func() { made = f.Cancel() })
 				c.Go("observer", func() {
-					f.OnDone(func(int, error) { calls.Add(1) })
+					called := make(chan struct{})
+					f.OnDone(func(int, error) {
+						calls.Add(1)
+						close(called)
+					})
 					<-f.Done()
+					point.At(point.Actor)
+					<-called
 					point.At(point.Actor)
 					if !f.IsDone() {
 						c.Errorf("Done is closed and the future is not resolved")
@@ -62,8 +68,8 @@ func TestSchedule_CancelClaimLimit(t *testing.T) {
 				if again := s.fate(f, nil); again != fate {
 					c.Errorf("first %s, then %s", fate, again)
 				}
-				if err := s.shutdown(); err != nil || calls.Load() != 1 {
-					c.Errorf("Shutdown: %v; the callback was called %d times", err, calls.Load())
+				if calls.Load() != 1 {
+					c.Errorf("the callback was called %d times", calls.Load())
 				}
 				return fmt.Sprintf("%s, made %v, %d starts", fate, made, starts.Load())
 			},
@@ -81,12 +87,14 @@ func TestSchedule_CancelClaimLimit(t *testing.T) {
 func TestSchedule_RunLimitAgainstResolution(t *testing.T) {
 	for _, obeys := range []bool{true, false} {
 		t.Run(fmt.Sprintf("obeys %v", obeys), func(t *testing.T) {
-			table := []string{"ran, made false", "ran, made true", "run limit, late, made false", "run limit, late, made true"}
-			if obeys {
-				table = []string{"ran, made false", "ran, made true", "run limit, made false", "run limit, late, made false",
-					"cancelled, started, made true", "cancelled, unstarted, made true"}
+			table := []string{
+				"cancelled, unstarted, made true", "ran, made false", "ran, made true",
+				"run limit, late, made false", "run limit, late, made true",
 			}
-			explore(t, point.Config{Faults: 0.05, Ticks: 3}, 4000, func(c *point.Controller) string {
+			if obeys {
+				table = append(table, "cancelled, started, made true", "run limit, made false", "?run limit, made true")
+			}
+			explore(t, point.Config{Faults: 0.05, Ticks: 3}, 3000, func(c *point.Controller) string {
 				s := newStage(c, core.WithWorkers(1))
 				f, _ := s.submit(context.Background(), core.Attributes{RunLimit: time.Millisecond},
 					core.Func(func(ctx context.Context) (int, error) {
@@ -172,6 +180,10 @@ func TestSchedule_AwaitAnyAgainstTwo(t *testing.T) {
 func TestSchedule_HookPanics(t *testing.T) {
 	for _, goexit := range []bool{false, true} {
 		t.Run(fmt.Sprintf("goexit %v", goexit), func(t *testing.T) {
+			want := "ran"
+			if goexit {
+				want = "panicked" // the task's goroutine is gone before the task could begin
+			}
 			explore(t, point.Config{Faults: 0.02}, 1000, func(c *point.Controller) string {
 				bad := func() {
 					if goexit {
@@ -194,7 +206,7 @@ func TestSchedule_HookPanics(t *testing.T) {
 				}
 				c.Join()
 				return ran
-			}, "ran")
+			}, want)
 		})
 	}
 }
@@ -207,6 +219,15 @@ func TestSchedule_Again(t *testing.T) {
 	for _, stop := range []string{"none", "Shutdown", "Close"} {
 		for _, after := range []time.Duration{0, time.Millisecond} {
 			t.Run(fmt.Sprint(stop, " ", after), func(t *testing.T) {
+				table := []string{
+					"cancelled, unstarted, 0 starts", "cancelled, started, 1 starts", "?cancelled, started, 2 starts", "ran, 2 starts",
+				}
+				if stop != "none" {
+					table = append(table, "undone, 1 starts")
+				}
+				if stop == "Close" {
+					table = append(table, "undone, 0 starts")
+				}
 				explore(t, point.Config{Faults: 0.05, Ticks: 3}, 3000, func(c *point.Controller) string {
 					s := newStage(c, core.WithWorkers(1))
 					var starts atomic.Int64
@@ -232,8 +253,50 @@ func TestSchedule_Again(t *testing.T) {
 						c.Errorf("Shutdown: %v; started %d times, and %d before it was resolved", err, starts.Load(), n)
 					}
 					return fmt.Sprintf("%s, %d starts", fate, n)
-				})
+				}, table...)
 			})
 		}
 	}
+}
+
+// Several who wait for one result, one of whom gives up, against the resolution:
+// each is told once, and the same. (P-F2)
+func TestSchedule_Waiters(t *testing.T) {
+	explore(t, point.Config{Faults: 0.05}, 3000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(1))
+		var starts atomic.Int64
+		f, _ := s.plain(context.Background(), counted(&starts))
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		for _, name := range []string{"a", "b"} {
+			c.Go(name, func() {
+				for range 2 { // the second time with a waiter that was used before
+					if v, err := f.Await(context.Background()); v != 1 || err != nil {
+						c.Errorf("%d, %v", v, err)
+					}
+					g, err := s.plain(context.Background(), value(2))
+					if fate := s.fate(g, err); fate != "ran" || !g.IsDone() {
+						c.Errorf("%s; resolved %v", fate, g.IsDone())
+					}
+				}
+			})
+		}
+		told := ""
+		c.Go("impatient", func() {
+			_, err := f.Await(ctx)
+			point.At(point.Actor)
+			told = "answered"
+			if err != nil {
+				told = "given up"
+			}
+			if g, err := s.plain(context.Background(), value(3)); err != nil {
+				c.Errorf("%v", err)
+			} else if v, err := g.Await(context.Background()); v != 3 || err != nil {
+				c.Errorf("%d, %v", v, err)
+			}
+		})
+		c.Go("canceller", cancel)
+		c.Join()
+		return told
+	}, "answered", "given up")
 }

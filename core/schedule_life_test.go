@@ -32,6 +32,10 @@ func said(c *point.Controller, err error) string {
 func TestSchedule_Resize(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stopped %v", stops), func(t *testing.T) {
+			table := []string{"ok ok ran"}
+			if stops {
+				table = append(table, "ok ok closed", "ok closed closed", "ok closed ran", "closed closed closed", "closed closed ran")
+			}
 			explore(t, point.Config{Faults: 0.02}, 2500, func(c *point.Controller) string {
 				s := newStage(c, core.WithWorkers(2), core.WithQueueCapacity(2))
 				var g gauge
@@ -56,7 +60,7 @@ func TestSchedule_Resize(t *testing.T) {
 				c.Join()
 				g.check(c, 2)
 				return sizes + trees
-			})
+			}, table...)
 		})
 	}
 }
@@ -66,6 +70,12 @@ func TestSchedule_Resize(t *testing.T) {
 func TestSchedule_Pause(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stopped %v", stops), func(t *testing.T) {
+			table := []string{"ok - ran"}
+			if stops {
+				table = []string{"closed - closed", "closed - ran", "ok - closed", "?ok - ran", "ok, closed - closed", "ok, closed - ran",
+					"shutdown resumed - closed", "?shutdown resumed - ran",
+					"?shutdown resumed, closed - closed", "?shutdown resumed, closed - ran"}
+			}
 			explore(t, point.Config{Faults: 0.02}, 2500, func(c *point.Controller) string {
 				s := newStage(c, core.WithWorkers(2))
 				began := func() uint64 { return started(s.engine) }
@@ -106,7 +116,7 @@ func TestSchedule_Pause(t *testing.T) {
 				}
 				c.Join()
 				return pause + " - " + fate
-			})
+			}, table...)
 		})
 	}
 }
@@ -117,7 +127,7 @@ func TestSchedule_WaitIdle(t *testing.T) {
 	explore(t, point.Config{Faults: 0.05}, 3000, func(c *point.Controller) string {
 		var told atomic.Int64
 		s := newStage(c, core.WithWorkers(2), core.WithHooks(core.Hooks{Ended: func(core.EndInfo) { told.Add(1) }}))
-		f, _ := s.plain(context.Background(), value(1))
+		f, _ := s.plain(context.Background(), counted(new(atomic.Int64)))
 		c.Go("canceller", func() { f.Cancel() })
 		c.Go("other", func() {
 			f, err := s.plain(context.Background(), value(2))
@@ -166,8 +176,8 @@ func TestSchedule_IdleTimeout(t *testing.T) {
 // Waits outside that have proved to be short run the task in an idle slot: against
 // a worker's claim, Cancel and Shutdown.
 func TestSchedule_Borrow(t *testing.T) {
-	explore(t, point.Config{Faults: 0.02}, 500, func(c *point.Controller) string {
-		s := newStage(c, core.WithWorkers(1))
+	explore(t, point.Config{Faults: 0.02}, 1000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(2))
 		for range 16 {
 			f, err := s.plain(context.Background(), value(1))
 			if fate := s.fate(f, err); fate != "ran" {
@@ -197,11 +207,31 @@ func TestSchedule_Borrow(t *testing.T) {
 	}, "here", "elsewhere", "closed")
 }
 
-// The sites that no schedule of this run has come to, or where nobody else ever
-// went first: see docs/trust.md. It stands last, so it is run last.
-func TestScheduleSites(t *testing.T) {
-	if allCoverage == (point.Coverage{}) {
-		t.Skip("run it with the scenarios: -run TestSchedule")
-	}
-	t.Logf("\n%v", &allCoverage)
+// A snapshot at any moment adds up, and so do two in a row. (P-C1)
+func TestSchedule_Stats(t *testing.T) {
+	explore(t, point.Config{Faults: 0.05}, 3000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(2))
+		c.Go("sampler", func() {
+			var before core.Stats
+			for range 6 {
+				now := s.engine.Stats()
+				if err := now.Check(); err != nil {
+					c.Errorf("%v", err)
+				}
+				if now.Accepted < before.Accepted || now.Ended() < before.Ended() {
+					c.Errorf("first %+v, then %+v", before, now)
+				}
+				before = now
+				point.At(point.Actor)
+			}
+		})
+		failing, _ := s.plain(context.Background(), core.Func(func(context.Context) (int, error) { return 0, errWanted }))
+		c.Go("canceller", func() { failing.Cancel() })
+		f, err := s.plain(context.Background(), tree(s.engine, new(gauge), 2))
+		if fate := s.fate(f, err); fate != "ran" {
+			c.Errorf("%s", fate)
+		}
+		c.Join()
+		return s.fate(failing, nil)
+	}, "wanted", "cancelled, unstarted")
 }

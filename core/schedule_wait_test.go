@@ -23,10 +23,22 @@ func exit() { runtime.Goexit() }
 func TestSchedule_HandOverAgainstStop(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		for _, derived := range []bool{false, true} {
-			for _, forced := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d workers, derived %v, forced %v", workers, derived, forced), func(t *testing.T) {
-					explore(t, point.Config{Faults: 0.02}, 1500, func(c *point.Controller) string {
-						s := newStage(c, core.WithWorkers(workers))
+			for _, stop := range []string{"Shutdown", "Shutdown, children let in", "Close"} {
+				t.Run(fmt.Sprintf("%d workers, derived %v, %s", workers, derived, stop), func(t *testing.T) {
+					table := []string{"ran - ran"}
+					switch {
+					case stop == "Shutdown":
+						table = append(table, "ran - closed")
+					case stop == "Close" && derived:
+						table = append(table, "ran - closed", "ran - undone", "undone - not asked for", "ran - given up",
+							"?ran - cancelled, started")
+					case stop == "Close":
+						table = append(table, "ran - closed", "ran - undone", "undone - not asked for", "ran - cancelled, started",
+							"?ran - given up")
+					}
+					explore(t, point.Config{Faults: 0.02}, 2500, func(c *point.Controller) string {
+						config := core.Config{Workers: workers, AcceptChildren: stop == "Shutdown, children let in"}
+						s := newStage(c, core.WithConfig(config))
 						var starts atomic.Int64
 						child := "not asked for"
 						parent, _ := s.plain(context.Background(), core.Func(func(ctx context.Context) (int, error) {
@@ -52,10 +64,10 @@ func TestSchedule_HandOverAgainstStop(t *testing.T) {
 							}
 							return 1, nil
 						}))
-						c.Go("stopper", func() { s.stopBy(forced) })
+						c.Go("stopper", func() { s.stopBy(stop == "Close") })
 						c.Join()
 						return s.fate(parent, nil) + " - " + child
-					})
+					}, table...)
 				})
 			}
 		}
@@ -102,6 +114,10 @@ func TestSchedule_Rings(t *testing.T) {
 	for _, n := range []int{2, 3} {
 		for _, workers := range []int{1, 2, 3} {
 			t.Run(fmt.Sprintf("%d tasks, %d workers", n, workers), func(t *testing.T) {
+				table := []string{"0", "1", "2"}[:n]
+				if workers == 1 {
+					table = table[n-1:] // each runs the next itself
+				}
 				explore(t, point.Config{Faults: 0.02}, 1500, func(c *point.Controller) string {
 					s := newStage(c, core.WithWorkers(workers))
 					if err := s.engine.Pause(); err != nil {
@@ -136,7 +152,7 @@ func TestSchedule_Rings(t *testing.T) {
 						c.Fatalf("%d were refused", len(refused))
 					}
 					return fmt.Sprint(<-refused)
-				}, []string{"0", "1", "2"}[:n]...)
+				}, table...)
 			})
 		}
 	}
@@ -148,6 +164,10 @@ func TestSchedule_OwnGoroutines(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		for _, leaves := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d workers, leaves %v", workers, leaves), func(t *testing.T) {
+				table := []string{"ran, 3 answered"}
+				if leaves {
+					table = append(table, "ran, 2 answered", "ran, 1 answered")
+				}
 				explore(t, point.Config{Faults: 0.02}, 2000, func(c *point.Controller) string {
 					s := newStage(c, core.WithWorkers(workers))
 					var group sync.WaitGroup
@@ -187,7 +207,7 @@ func TestSchedule_OwnGoroutines(t *testing.T) {
 						}
 					}
 					return fmt.Sprintf("%s, %d answered", fate, n)
-				})
+				}, table...)
 			})
 		}
 	}
@@ -230,7 +250,7 @@ func TestSchedule_RoomAgainstCredit(t *testing.T) {
 				c.Join()
 				cancel()
 				return fates["a"] + " - " + fates["b"]
-			})
+			}, "ran - ran", "ran - given up", "ran - cancelled, started", "ran - cancelled, unstarted")
 		})
 	}
 }
