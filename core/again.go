@@ -53,6 +53,12 @@ func Attempt(ctx context.Context) int {
 	return 0
 }
 
+// hasRun reports whether r has been run before, and is queued again.
+func (r *record) hasRun() bool {
+	x := r.extra.Load()
+	return x != nil && x.attempts.Load() > 0
+}
+
 // wish returns the wish to be run again in err, or nil.
 func wish(err error) *AgainError {
 	if err == nil {

@@ -114,7 +114,7 @@ func (r *record) cancelQueued(cause error) bool {
 	r.engine().beginLeaving()
 	defer r.engine().endLeaving()
 	r.engine().dropQueued(r, OutcomeCanceled)
-	err := &CancelError{Engine: r.engine().name, Task: r.name(), Cause: cause}
+	err := &CancelError{Engine: r.engine().name, Task: r.name(), Started: r.hasRun(), Cause: cause}
 	r.fail(err)
 	r.engine().hookEnded(jobOf(r), OutcomeCanceled, err)
 	return true

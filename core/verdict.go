@@ -59,7 +59,7 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 		if notRun.cause == ErrShutdown && e.signal.Load()&signalStopping != 0 {
 			return OutcomeUndone, ErrUndone // a forced stop came between claim and start
 		}
-		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Cause: notRun.cause}
+		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Started: r.hasRun(), Cause: notRun.cause}
 	}
 	switch {
 	case f.panicked:
