@@ -254,3 +254,57 @@ func TestSchedule_RoomAgainstCredit(t *testing.T) {
 		})
 	}
 }
+
+// A task that gets its slot back against new work for the only slot: it goes on.
+func TestSchedule_Resumers(t *testing.T) {
+	explore(t, point.Config{Faults: 0.02}, 3000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(1))
+		parent, _ := s.plain(context.Background(), handsOver(s))
+		for _, name := range []string{"a", "b"} {
+			c.Go(name, func() {
+				for range 2 {
+					if err := s.engine.Go(func() {}); err != nil {
+						c.Errorf("Go: %v", err)
+					}
+					point.At(point.Actor)
+				}
+			})
+		}
+		return s.fate(parent, nil)
+	}, "ran")
+}
+
+// handsOver is a task that gives its slot away while it waits for a child.
+func handsOver(s *stage) core.Task[int] {
+	return core.Func(func(ctx context.Context) (int, error) {
+		child, err := s.plain(ctx, value(1))
+		if err != nil {
+			return 0, err
+		}
+		derived, cancel := context.WithCancel(ctx)
+		defer cancel()
+		return child.Await(derived)
+	})
+}
+
+// A task that wants its slot back, which another holds that waits for the first and
+// does not say so: only Close can help, and does.
+func TestSchedule_ResumersAgainstClose(t *testing.T) {
+	explore(t, point.Config{Faults: 0.02}, 3000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(1))
+		parent, _ := s.plain(context.Background(), handsOver(s))
+		holder, err := s.plain(context.Background(), core.Func(func(context.Context) (int, error) {
+			n, err := parent.Get()
+			point.At(point.Actor)
+			return n, err
+		}))
+		c.Go("stopper", func() {
+			for range 20 {
+				point.At(point.Actor)
+			}
+			s.stopBy(true)
+		})
+		c.Join()
+		return s.fate(parent, nil) + " - " + s.fate(holder, err)
+	}, "ran - ran", "ran - undone", "undone - undone", "cancelled, started - undone", "closed - closed", "closed - undone")
+}
