@@ -300,3 +300,35 @@ func TestSchedule_Waiters(t *testing.T) {
 		return told
 	}, "answered", "given up")
 }
+
+// A task that waits to be run again when the engine ends, and nobody else helps: it
+// is handed back, or has been run again.
+func TestSchedule_AgainAgainstStop(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond} {
+		for _, forced := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, forced %v", after, forced), func(t *testing.T) {
+				table := []string{"ran", "undone"}
+				if forced {
+					table = append(table, "cancelled, started")
+				}
+				explore(t, point.Config{Faults: 0.05, Ticks: 3}, 2000, func(c *point.Controller) string {
+					s := newStage(c, core.WithWorkers(1))
+					f, _ := s.plain(context.Background(), core.Func(func(ctx context.Context) (int, error) {
+						point.At(point.Actor)
+						if core.Attempt(ctx) == 0 {
+							return 0, core.Again(after, errWanted)
+						}
+						return 1, context.Cause(ctx)
+					}))
+					c.Go("stopper", func() {
+						for range 4 {
+							point.At(point.Actor)
+						}
+						s.stopBy(forced)
+					})
+					return s.fate(f, nil)
+				}, table...)
+			})
+		}
+	}
+}
