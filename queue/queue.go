@@ -1,0 +1,22 @@
+package queue
+
+// Queue is what all queues of this package have in common. Nothing in it blocks.
+//
+// Which goroutines may call what, in which order items leave, and what a refusal
+// means is told by each implementation.
+type Queue[T any] interface {
+	// TryPush stores an item. It reports false if the queue is full.
+	TryPush(item T) bool
+
+	// TryPop removes the next item. It reports false if there is none.
+	TryPop() (item T, ok bool)
+
+	// Len returns how many items are stored: exact if nobody else uses the queue,
+	// otherwise a number that was right, or nearly so, at some moment of the call,
+	// never negative and never more than Cap.
+	Len() int
+
+	// Cap returns how many items the queue can hold, or math.MaxInt if it has no
+	// limit but memory.
+	Cap() int
+}
