@@ -1,0 +1,177 @@
+package queue
+
+import (
+	"sync/atomic"
+
+	"github.com/uptutu/goman/queue/internal/point"
+)
+
+// SPSC is a bounded queue, first in, first out, for one producer and one consumer:
+// the fastest way to hand items from one goroutine to another.
+//
+// TryPush and PushAll may be called by one goroutine at a time, TryPop and PopAll by
+// one goroutine at a time, which may be another one; Len and Cap by any. Who takes
+// over one of the roles has to be told by the one who gives it up, over a channel or
+// a lock. Two producers at once, or two consumers, lose items and return some
+// twice. The race detector reports it; without it, nothing does.
+//
+// Every method is wait-free, and every answer exact: the queue is linearizable.
+// Each side keeps the last it saw of the other's position, and looks again only if
+// that says "full" or "empty"; no step is a read-modify-write. PushAll and PopAll
+// move many items for the price of one.
+//
+// Memory is allocated once: one T for each item. Removed items are not kept alive.
+// No method allocates.
+//
+// It is Lamport's ring (1977), with cached positions as in MCRingBuffer (Lee, Bu and
+// Chandranmenon, IPDPS 2010).
+type SPSC[T any] struct {
+	items []T // never changed
+
+	_    pad
+	tail atomic.Uint64 // pushes so far; written by the producer. A push takes effect here
+	_    pad
+	head atomic.Uint64 // pops so far; written by the consumer. A pop takes effect here
+
+	_        pad
+	producer cursor
+	_        pad
+	consumer cursor
+	_        pad
+}
+
+// A cursor is one side's own view. Nobody else touches it.
+type cursor struct {
+	index int    // where in items the next one goes, or is
+	done  uint64 // what this side has stored last: tail or head
+	other uint64 // the last it saw of the other side
+}
+
+// NewSPSC makes a queue for at most capacity items, 1 to 2^30. Any other capacity is
+// an error that matches ErrCapacity.
+func NewSPSC[T any](capacity int) (*SPSC[T], error) {
+	if err := checkCapacity("SPSC", capacity); err != nil {
+		return nil, err
+	}
+	return newSPSC[T](capacity, 0), nil
+}
+
+// newSPSC begins to count at a number of the caller's choice.
+func newSPSC[T any](capacity int, start uint64) *SPSC[T] {
+	q := &SPSC[T]{items: make([]T, capacity)}
+	q.producer.done, q.producer.other = start, start
+	q.consumer.done, q.consumer.other = start, start
+	q.tail.Store(start)
+	q.head.Store(start)
+	return q
+}
+
+// TryPush stores an item at the end. It reports false if the queue is full. Only the
+// producer may call it.
+func (q *SPSC[T]) TryPush(item T) bool {
+	p := &q.producer
+	if p.done-p.other == uint64(len(q.items)) {
+		point.At()
+		p.other = q.head.Load()
+		if p.done-p.other == uint64(len(q.items)) {
+			return false
+		}
+	}
+	q.items[p.index] = item
+	if p.index++; p.index == len(q.items) {
+		p.index = 0
+	}
+	p.done++
+	point.At()
+	// Not before the item: the consumer reads it as soon as it sees this.
+	q.tail.Store(p.done)
+	return true
+}
+
+// TryPop removes the oldest item. It reports false if there is none. Only the
+// consumer may call it.
+func (q *SPSC[T]) TryPop() (item T, ok bool) {
+	c := &q.consumer
+	if c.done == c.other {
+		point.At()
+		c.other = q.tail.Load()
+		if c.done == c.other {
+			return item, false
+		}
+	}
+	place := &q.items[c.index]
+	item = *place
+	var none T
+	*place = none // the queue keeps nothing alive
+	if c.index++; c.index == len(q.items) {
+		c.index = 0
+	}
+	c.done++
+	point.At()
+	// Not before the lines above: the producer writes as soon as it sees this.
+	q.head.Store(c.done)
+	return item, true
+}
+
+// PushAll stores items from the front of the slice until it is stored or the queue is
+// full, and returns how many. Only the producer may call it.
+func (q *SPSC[T]) PushAll(items []T) int {
+	p := &q.producer
+	room := uint64(len(q.items)) - (p.done - p.other)
+	if room < uint64(len(items)) {
+		point.At()
+		p.other = q.head.Load()
+		room = uint64(len(q.items)) - (p.done - p.other)
+	}
+	n := int(min(room, uint64(len(items))))
+	if n == 0 {
+		return 0
+	}
+	first := copy(q.items[p.index:], items[:n])
+	copy(q.items, items[first:n])
+	if p.index += n; p.index >= len(q.items) {
+		p.index -= len(q.items)
+	}
+	p.done += uint64(n)
+	point.At()
+	q.tail.Store(p.done)
+	return n
+}
+
+// PopAll moves the oldest items into the slice, in their order, until it is full or
+// the queue is empty, and returns how many. Only the consumer may call it.
+func (q *SPSC[T]) PopAll(into []T) int {
+	c := &q.consumer
+	if c.other-c.done < uint64(len(into)) {
+		point.At()
+		c.other = q.tail.Load()
+	}
+	n := int(min(c.other-c.done, uint64(len(into))))
+	if n == 0 {
+		return 0
+	}
+	front := q.items[c.index:min(c.index+n, len(q.items))]
+	back := q.items[:n-len(front)]
+	copy(into, front)
+	copy(into[len(front):], back)
+	clear(front)
+	clear(back)
+	if c.index += n; c.index >= len(q.items) {
+		c.index -= len(q.items)
+	}
+	c.done += uint64(n)
+	point.At()
+	q.head.Store(c.done)
+	return n
+}
+
+// Len returns how many items are stored.
+func (q *SPSC[T]) Len() int {
+	h := q.head.Load()
+	point.At()
+	t := q.tail.Load()
+	return int(min(t-h, uint64(len(q.items))))
+}
+
+// Cap returns the capacity given to NewSPSC.
+func (q *SPSC[T]) Cap() int { return len(q.items) }
