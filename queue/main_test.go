@@ -59,9 +59,9 @@ type (
 
 // stress lets each of push and pop run in a goroutine of its own, until all items
 // went through: producer i pushes perProducer numbers, i*perProducer and the
-// following. It checks that nothing is lost or doubled, and, if ordered, that what
-// one consumer gets of one producer comes in the order in which it was pushed.
-func stress(t *testing.T, perProducer int, ordered bool, push []pushing, pop []popping) {
+// following; then pushed is called. It checks that nothing is lost or doubled, and
+// that what one consumer gets of one producer comes in the order of the pushes.
+func stress(t *testing.T, perProducer int, push []pushing, pop []popping, pushed func()) {
 	t.Helper()
 	total := perProducer * len(push)
 	got := make([][]int, len(pop))
@@ -97,6 +97,7 @@ func stress(t *testing.T, perProducer int, ordered bool, push []pushing, pop []p
 		})
 	}
 	producers.Wait()
+	pushed()
 	close(done)
 	consumers.Wait()
 
@@ -106,8 +107,8 @@ func stress(t *testing.T, perProducer int, ordered bool, push []pushing, pop []p
 		for _, n := range items {
 			seen[n]++
 			from := n / perProducer
-			if before, ok := last[from]; ordered && ok && before >= n {
-				t.Fatalf("of producer %d, item %d came after item %d", from, n, before)
+			if previous, ok := last[from]; ok && previous >= n {
+				t.Fatalf("of producer %d, item %d came after item %d", from, n, previous)
 			}
 			last[from] = n
 		}
