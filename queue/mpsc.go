@@ -197,49 +197,60 @@ func (q *MPSC[T]) extend(s *mpscSegment[T]) bool {
 // TryPop removes the oldest item. It reports false if there is none to be seen. Only
 // the consumer may call it.
 func (q *MPSC[T]) TryPop() (item T, ok bool) {
-	var one [1]T
-	ok = q.PopAll(one[:]) == 1
-	return one[0], ok
+	slot := q.own.next(q.end)
+	if slot == nil {
+		return item, false
+	}
+	item = slot.empty()
+	point.At()
+	// The pop takes effect here. Not before the slot is emptied: producers write as
+	// soon as they see this.
+	q.head.Store(q.own.place)
+	return item, true
 }
 
 // PopAll moves the oldest items into the slice, in their order, until it is full or
 // there is none to be seen, and returns how many. Only the consumer may call it.
 func (q *MPSC[T]) PopAll(into []T) int {
-	c := &q.own
 	n := 0
 	for n < len(into) {
-		slot := c.segment.slot(c.place)
-		point.At()
-		if slot.full.Load() != c.place+1 {
-			if !c.advance(q.end) {
-				break
-			}
-			continue
+		slot := q.own.next(q.end)
+		if slot == nil {
+			break
 		}
-		into[n] = slot.item
+		into[n] = slot.empty()
 		n++
-		var none T
-		slot.item = none // the queue keeps nothing alive
-		c.place += 2
 	}
 	if n > 0 {
 		point.At()
-		// The pops take effect here. Not before the places are cleared: producers write
-		// as soon as they see this.
-		q.head.Store(c.place)
+		q.head.Store(q.own.place) // see TryPop
 	}
 	return n
 }
 
-// advance goes on to the next segment, if nothing will ever come out of this one.
-func (c *mpscConsumer[T]) advance(end *mpscSegment[T]) bool {
-	next := c.segment.next.Load()
-	// There is a next one only after the seal, so tail says where this one ends.
-	if next == nil || next == end || c.segment.tail.Load()&^sealed != c.place {
-		return false
+// next returns the slot of the oldest item and goes on behind it, or returns nil if
+// there is none to be seen.
+func (c *mpscConsumer[T]) next(end *mpscSegment[T]) *mpscSlot[T] {
+	for {
+		point.At()
+		if slot := c.segment.slot(c.place); slot.full.Load() == c.place+1 {
+			c.place += 2
+			return slot
+		}
+		next := c.segment.next.Load()
+		// There is a next one only after the seal, so tail says where this one ends.
+		if next == nil || next == end || c.segment.tail.Load()&^sealed != c.place {
+			return nil
+		}
+		c.segment = next
 	}
-	c.segment = next
-	return true
+}
+
+// empty takes the item out of the slot, which keeps nothing alive then.
+func (s *mpscSlot[T]) empty() (item T) {
+	var none T
+	item, s.item = s.item, none
+	return item
 }
 
 // Len returns how many items are stored, those included whose push has taken its

@@ -20,29 +20,28 @@ import (
 // that says "full" or "empty"; no step is a read-modify-write. PushAll and PopAll
 // move many items for the price of one.
 //
-// Memory is allocated once: one T for each item. Removed items are not kept alive.
-// No method allocates.
+// Memory is allocated once: one T for each item, for a number of items rounded up to
+// a power of two. The capacity itself is exact. Removed items are not kept alive. No
+// method allocates.
 //
 // It is Lamport's ring (1977), with cached positions as in MCRingBuffer (Lee, Bu and
 // Chandranmenon, IPDPS 2010).
 type SPSC[T any] struct {
-	items []T // never changed
+	items    []T // a power of two of them
+	capacity uint64
 
-	_    pad
-	tail atomic.Uint64 // pushes so far; written by the producer. A push takes effect here
-	_    pad
-	head atomic.Uint64 // pops so far; written by the consumer. A pop takes effect here
-
+	// Each side has what it writes on a cache line of its own, and nothing elsewhere.
 	_        pad
+	tail     atomic.Uint64 // pushes so far; written by the producer. A push takes effect here
 	producer cursor
 	_        pad
+	head     atomic.Uint64 // pops so far; written by the consumer. A pop takes effect here
 	consumer cursor
 	_        pad
 }
 
 // A cursor is one side's own view. Nobody else touches it.
 type cursor struct {
-	index int    // where in items the next one goes, or is
 	done  uint64 // what this side has stored last: tail or head
 	other uint64 // the last it saw of the other side
 }
@@ -58,9 +57,9 @@ func NewSPSC[T any](capacity int) (*SPSC[T], error) {
 
 // newSPSC begins to count at a number of the caller's choice.
 func newSPSC[T any](capacity int, start uint64) *SPSC[T] {
-	q := &SPSC[T]{items: make([]T, capacity)}
-	q.producer.done, q.producer.other = start, start
-	q.consumer.done, q.consumer.other = start, start
+	q := &SPSC[T]{items: make([]T, ceilPow2(capacity)), capacity: uint64(capacity)}
+	q.producer = cursor{start, start}
+	q.consumer = cursor{start, start}
 	q.tail.Store(start)
 	q.head.Store(start)
 	return q
@@ -70,23 +69,22 @@ func newSPSC[T any](capacity int, start uint64) *SPSC[T] {
 // producer may call it.
 func (q *SPSC[T]) TryPush(item T) bool {
 	p := &q.producer
-	if p.done-p.other == uint64(len(q.items)) {
+	if p.done-p.other == q.capacity {
 		point.At()
 		p.other = q.head.Load()
-		if p.done-p.other == uint64(len(q.items)) {
+		if p.done-p.other == q.capacity {
 			return false
 		}
 	}
-	q.items[p.index] = item
-	if p.index++; p.index == len(q.items) {
-		p.index = 0
-	}
+	*q.place(p.done) = item
 	p.done++
 	point.At()
 	// Not before the item: the consumer reads it as soon as it sees this.
 	q.tail.Store(p.done)
 	return true
 }
+
+func (q *SPSC[T]) place(n uint64) *T { return &q.items[n&uint64(len(q.items)-1)] }
 
 // TryPop removes the oldest item. It reports false if there is none. Only the
 // consumer may call it.
@@ -99,13 +97,10 @@ func (q *SPSC[T]) TryPop() (item T, ok bool) {
 			return item, false
 		}
 	}
-	place := &q.items[c.index]
+	place := q.place(c.done)
 	item = *place
 	var none T
 	*place = none // the queue keeps nothing alive
-	if c.index++; c.index == len(q.items) {
-		c.index = 0
-	}
 	c.done++
 	point.At()
 	// Not before the lines above: the producer writes as soon as it sees this.
@@ -117,21 +112,16 @@ func (q *SPSC[T]) TryPop() (item T, ok bool) {
 // full, and returns how many. Only the producer may call it.
 func (q *SPSC[T]) PushAll(items []T) int {
 	p := &q.producer
-	room := uint64(len(q.items)) - (p.done - p.other)
-	if room < uint64(len(items)) {
+	if q.capacity-(p.done-p.other) < uint64(len(items)) {
 		point.At()
 		p.other = q.head.Load()
-		room = uint64(len(q.items)) - (p.done - p.other)
 	}
-	n := int(min(room, uint64(len(items))))
+	n := int(min(q.capacity-(p.done-p.other), uint64(len(items))))
 	if n == 0 {
 		return 0
 	}
-	first := copy(q.items[p.index:], items[:n])
-	copy(q.items, items[first:n])
-	if p.index += n; p.index >= len(q.items) {
-		p.index -= len(q.items)
-	}
+	front, back := q.places(p.done, n)
+	copy(back, items[copy(front, items):n])
 	p.done += uint64(n)
 	point.At()
 	q.tail.Store(p.done)
@@ -150,19 +140,22 @@ func (q *SPSC[T]) PopAll(into []T) int {
 	if n == 0 {
 		return 0
 	}
-	front := q.items[c.index:min(c.index+n, len(q.items))]
-	back := q.items[:n-len(front)]
-	copy(into, front)
-	copy(into[len(front):], back)
+	front, back := q.places(c.done, n)
+	copy(into[copy(into, front):], back)
 	clear(front)
 	clear(back)
-	if c.index += n; c.index >= len(q.items) {
-		c.index -= len(q.items)
-	}
 	c.done += uint64(n)
 	point.At()
 	q.head.Store(c.done)
 	return n
+}
+
+// places returns n places from number first on: those up to the end of items, and
+// those that go on at its beginning.
+func (q *SPSC[T]) places(first uint64, n int) (front, back []T) {
+	i := int(first & uint64(len(q.items)-1))
+	front = q.items[i:min(i+n, len(q.items))]
+	return front, q.items[:n-len(front)]
 }
 
 // Len returns how many items are stored.
@@ -170,8 +163,8 @@ func (q *SPSC[T]) Len() int {
 	h := q.head.Load()
 	point.At()
 	t := q.tail.Load()
-	return int(min(t-h, uint64(len(q.items))))
+	return int(min(t-h, q.capacity))
 }
 
 // Cap returns the capacity given to NewSPSC.
-func (q *SPSC[T]) Cap() int { return len(q.items) }
+func (q *SPSC[T]) Cap() int { return int(q.capacity) }
