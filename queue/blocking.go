@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/uptutu/goman/queue/internal/point"
 )
@@ -16,9 +17,10 @@ import (
 // Its methods may be called from as many goroutines as the queue under it allows:
 // Push and TryPush where that allows TryPush, Pop, TryPop and All where it allows
 // TryPop, the others from any. It needs a queue whose Len may be called by any
-// goroutine, is not 0 as long as an item is stored, and whose TryPop reports false
-// only if there is none, or if a push or pop that is under way hides it: as the kinds
-// of this package do. From then on the queue itself must not be used any more.
+// goroutine and is not 0 as long as an item is stored, and whose TryPop reports false
+// only if there is none, if a push or pop that is under way hides it, or if it is not
+// yet due (see [Timed]): as the kinds of this package do. From then on the queue
+// itself must not be used any more.
 //
 // Order and memory are those of the queue. Nothing polls: a goroutine that waits
 // looks a few times at short intervals, and then sleeps until it is woken. One that
@@ -35,7 +37,8 @@ import (
 // the adapter can be used as long as the queue can.
 type Blocking[T any] struct {
 	queue  Queue[T]
-	sealer sealer // the queue, if it can do that
+	sealer sealer                   // the queue, if it can do that
+	due    func() (time.Time, bool) // its NextDue, if it has that
 
 	closed atomic.Bool
 
@@ -53,6 +56,14 @@ type Blocking[T any] struct {
 // false for ever, and Len includes all pushes that have succeeded or will.
 type sealer interface{ seal() }
 
+// Timed is a queue whose items may be popped only from a time of their own on.
+// Blocking then also wakes who waits for an item at that time.
+type Timed interface {
+	// NextDue returns from when on TryPop will find an item, if none is pushed or
+	// popped before. It reports false if none is stored. Any goroutine may call it.
+	NextDue() (at time.Time, ok bool)
+}
+
 // NewBlocking makes an adapter for a queue, which may hold items already. Nil is an
 // error that matches ErrNil.
 func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
@@ -61,6 +72,9 @@ func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
 	}
 	b := &Blocking[T]{queue: queue}
 	b.sealer, _ = queue.(sealer)
+	if timed, ok := queue.(Timed); ok {
+		b.due = timed.NextDue
+	}
 	return b, nil
 }
 
@@ -96,7 +110,7 @@ func (b *Blocking[T]) waitPush(ctx context.Context, item T) error {
 	err := b.producers.wait(ctx, func() bool {
 		stored = b.put(item)
 		return stored || b.closed.Load()
-	})
+	}, nil)
 	switch {
 	case err != nil:
 		return err
@@ -171,7 +185,7 @@ func (b *Blocking[T]) waitPop(ctx context.Context) (item T, err error) {
 		over := b.pushesOver() // before the look, which is final only if it is so
 		item, ok = b.queue.TryPop()
 		return ok || over && b.queue.Len() == 0
-	})
+	}, b.due)
 	switch {
 	case err != nil:
 		return item, err

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // locked is a queue that knows nothing of this package: a slice under a mutex.
@@ -536,6 +537,61 @@ func TestBlocking_AllLeftEarly(t *testing.T) {
 		cancel()
 		for range b.All(ctx) {
 			t.Error("got something after the context ended")
+		}
+	})
+}
+
+// later is a queue with one place, whose item can be popped from a time on.
+type later struct {
+	locked
+	at    time.Time
+	looks atomic.Int32
+}
+
+func (q *later) TryPop() (int, bool) {
+	q.looks.Add(1)
+	if time.Now().Before(q.at) {
+		return 0, false
+	}
+	return q.locked.TryPop()
+}
+
+func (q *later) NextDue() (time.Time, bool) { return q.at, q.Len() > 0 }
+
+// Who waits for an item that is not due sleeps until it is, and is woken earlier if
+// that changes; closing does not end the wait before.
+func TestBlocking_Timed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		q := &later{locked: locked{limit: 9}, at: began.Add(time.Hour)}
+		b := must(NewBlocking[int](q))
+		ends := make(chan time.Duration, 3)
+		for range 3 {
+			go func() {
+				if _, err := b.Pop(t.Context()); err == nil {
+					ends <- time.Since(began)
+				}
+			}()
+		}
+		synctest.Wait()
+		b.TryPush(1)
+		synctest.Wait()
+		q.at = began.Add(time.Minute)
+		b.TryPush(2)
+		if end := <-ends; end != time.Minute {
+			t.Errorf("the first was popped after %v", end)
+		}
+		if end := <-ends; end != time.Minute {
+			t.Errorf("the second was popped after %v", end)
+		}
+		q.at = began.Add(2 * time.Minute)
+		b.TryPush(3)
+		b.Close()
+		if end := <-ends; end != 2*time.Minute {
+			t.Errorf("the third was popped after %v", end)
+		}
+		if n := q.looks.Load(); n > 60 {
+			t.Errorf("%d looks", n)
 		}
 	})
 }

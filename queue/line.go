@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/uptutu/goman/queue/internal/point"
 )
@@ -46,12 +47,14 @@ type line struct {
 type waiter struct {
 	ready      chan struct{} // one signal for each time it is taken out of the line
 	prev, next *waiter
-	inLine     bool // guarded by the line's mu
+	inLine     bool        // guarded by the line's mu
+	timer      *time.Timer // the waiter's own; nil until it is needed
 }
 
 // wait calls try until it reports true, and sleeps in between. It returns the error
-// of the context if that ends first.
-func (l *line) wait(ctx context.Context, try func() bool) error {
+// of the context if that ends first. If due is not nil it says, after a try in vain,
+// at what time another one is worth while although nobody has changed anything.
+func (l *line) wait(ctx context.Context, try func() bool, due func() (time.Time, bool)) error {
 	w := l.join()
 	got := false
 	defer func() { l.leave(w, got) }() // try may panic
@@ -60,15 +63,36 @@ func (l *line) wait(ctx context.Context, try func() bool) error {
 		if got = try(); got {
 			return nil
 		}
+		var alarm <-chan time.Time
+		if due != nil {
+			alarm = w.alarm(due())
+		}
 		point.At()
 		select {
 		case <-w.ready:
 			point.At()
 			l.rejoin(w)
+		case <-alarm:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// alarm returns a channel that is sent to at the time given, if there is one.
+func (w *waiter) alarm(at time.Time, ok bool) <-chan time.Time {
+	if !ok {
+		return nil
+	}
+	// Not at once, even if it is due: a queue that then says that it is not would be
+	// asked without a pause.
+	wait := max(time.Until(at), 10*time.Microsecond)
+	if w.timer == nil {
+		w.timer = time.NewTimer(wait)
+	} else {
+		w.timer.Reset(wait)
+	}
+	return w.timer.C
 }
 
 // join announces a goroutine that is about to sleep.
@@ -112,6 +136,9 @@ func (l *line) rejoin(w *waiter) {
 // nothing, wakes the next.
 func (l *line) leave(w *waiter, got bool) {
 	point.At()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	l.mu.Lock()
 	called := !w.inLine
 	if !called {
