@@ -7,10 +7,11 @@ import (
 
 // The sentinel errors. Each is matched with errors.Is.
 var (
-	// ErrCapacity: a constructor was asked for a capacity it does not allow.
-	ErrCapacity = errors.New("queue: invalid capacity")
-	// ErrNil: a constructor was given nil where it needs a value.
-	ErrNil = errors.New("queue: nil argument")
+	// ErrInvalid: a constructor was given an argument that can never be right. The
+	// error says what is allowed.
+	ErrInvalid = errors.New("queue: invalid argument")
+	// ErrCapacity: that argument was the capacity. It matches ErrInvalid too.
+	ErrCapacity = fmt.Errorf("%w: capacity", ErrInvalid)
 	// ErrClosed: the queue was closed and takes no more items; from Pop, also that
 	// all items have left.
 	ErrClosed = errors.New("queue: closed")
@@ -23,7 +24,7 @@ const maxCapacity = 1 << 30
 // checkCapacity says what is wrong with a capacity, and what is allowed.
 func checkCapacity(kind string, capacity int) error {
 	if capacity < 1 || capacity > maxCapacity {
-		return fmt.Errorf("%w: %s of %d items, allowed are 1 to %d", ErrCapacity, kind, capacity, maxCapacity)
+		return fmt.Errorf("%w of %s is %d, allowed are 1 to %d", ErrCapacity, kind, capacity, maxCapacity)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func ExampleNewMPMC() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// queue: invalid capacity: MPMC of 0 items, allowed are 1 to 1073741824
+	// queue: invalid argument: capacity of MPMC is 0, allowed are 1 to 1073741824
 }
 
 // A queue without a limit takes a flood, and gives the memory back afterwards.

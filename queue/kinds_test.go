@@ -26,6 +26,9 @@ func bounded[T any]() map[string]func(capacity int, start uint64) batcher[T] {
 	return map[string]func(capacity int, start uint64) batcher[T]{
 		"MPMC": func(capacity int, start uint64) batcher[T] { return newMPMC[T](capacity, start*2) },
 		"SPSC": func(capacity int, start uint64) batcher[T] { return newSPSC[T](capacity, start) },
+		"Locked": func(capacity int, start uint64) batcher[T] {
+			return must(NewLocked[T](newSPSC[T](capacity, start)))
+		},
 	}
 }
 
@@ -54,7 +57,7 @@ func TestQueues_EQUE02_Capacity(t *testing.T) {
 		_, err1 := NewMPMC[int](capacity)
 		_, err2 := NewSPSC[int](capacity)
 		for _, err := range []error{err1, err2} {
-			if !errors.Is(err, ErrCapacity) || !strings.Contains(err.Error(), "allowed are 1 to") {
+			if !errors.Is(err, ErrCapacity) || !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "allowed are 1 to") {
 				t.Errorf("capacity %d: %v", capacity, err)
 			}
 		}
@@ -231,6 +234,7 @@ func TestQueues_Stress(t *testing.T) {
 		{"Unbounded", []int{1, 2, 4}, []int{1, 2, 4}},
 		{"MPSC", []int{1, 2, 4}, []int{1}},
 		{"SPSC", []int{1}, []int{1}},
+		{"Locked", []int{1, 4}, []int{1, 4}},
 	} {
 		for _, capacity := range []int{1, 3, 64} {
 			if _, ok := unbounded[int]()[c.kind]; ok && capacity > 1 {
@@ -259,7 +263,7 @@ func TestQueues_StressBatches(t *testing.T) {
 	for _, c := range []struct {
 		kind                 string
 		producers, consumers int
-	}{{"MPMC", 3, 3}, {"Unbounded", 3, 3}, {"MPSC", 3, 1}, {"SPSC", 1, 1}} {
+	}{{"MPMC", 3, 3}, {"Unbounded", 3, 3}, {"MPSC", 3, 1}, {"SPSC", 1, 1}, {"Locked", 3, 3}} {
 		for _, capacity := range []int{1, 5, 64} {
 			q := all[int](capacity)[c.kind](starts["2^64"])
 			pushes, pops := make([]pushing, c.producers), make([]popping, c.consumers)
