@@ -1,3 +1,30 @@
 // Package queue holds queues as data structures: each a concrete type with one
 // contract, [Queue], usable without an engine.
+//
+// # Which one
+//
+//   - [MPMC]: bounded, any number of producers and consumers. The default.
+//   - [Unbounded]: the same without a limit.
+//   - [SPSC]: bounded, one producer and one consumer; the fastest.
+//   - [MPSC]: without a limit, one consumer; a mailbox.
+//   - [Deque]: an owner that works last in, first out, and thieves.
+//   - [Locked]: makes any queue usable by many goroutines, one at a time.
+//   - [Blocking]: lets goroutines wait for an item or for room, with a context, and
+//     closes a queue. It goes around any of the others.
+//
+// A buffered channel is simpler, and can be used in a select. These cost about 0.4
+// of one for an item, 0.6 with Blocking (BenchmarkTry, BenchmarkBlocking), take
+// batches, and need not have a limit.
+//
+// # What they promise
+//
+// A method that begins with Try never waits. The kinds without a lock say of each
+// method whether it is wait-free (it ends after a bounded number of its own steps),
+// lock-free (somebody always gets on), or neither; and what a refusal means while
+// others are in the middle of a call, which is not the same for all. What one
+// goroutine has written before a push is seen by the one that pops the item.
+//
+// Counters are 64 bits wide and may wrap around. Removed items are never kept alive.
+// All kinds are to be made by their constructors, must not be copied, and are not
+// closed or released: the garbage collector does that.
 package queue

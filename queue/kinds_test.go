@@ -2,11 +2,13 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"weak"
 
@@ -244,7 +246,8 @@ func TestQueues_Stress(t *testing.T) {
 				for _, producers := range c.producers {
 					for _, consumers := range c.consumers {
 						q := all[int](capacity)[c.kind](start)
-						t.Run(c.kind+"/"+name, func(t *testing.T) {
+						name := fmt.Sprintf("%s/%d/%s/%dx%d", c.kind, capacity, name, producers, consumers)
+						t.Run(name, func(t *testing.T) {
 							stress(t, n/producers/16+1, same(producers, q.TryPush), same(consumers, q.TryPop), func() {})
 							if q.Len() != 0 {
 								t.Errorf("Len() = %d at the end", q.Len())
@@ -273,7 +276,7 @@ func TestQueues_StressBatches(t *testing.T) {
 			for i := range pops {
 				pops[i] = batchPop(q.(popAller[int]))
 			}
-			t.Run(c.kind, func(t *testing.T) { stress(t, n, pushes, pops, func() {}) })
+			t.Run(fmt.Sprintf("%s/%d", c.kind, capacity), func(t *testing.T) { stress(t, n, pushes, pops, func() {}) })
 		}
 	}
 }
@@ -316,51 +319,44 @@ func batchPop(q popAller[int]) popping {
 	}
 }
 
-// E-QUE-15: Len is never negative and never above Cap, and not far from the truth.
+// E-QUE-15: Len is never negative and never above Cap, whoever asks.
 func TestQueues_EQUE15_Len(t *testing.T) {
+	// One goroutine may be producer, consumer and owner of each kind.
+	users := map[string]int{"MPMC": 4, "Unbounded": 4, "Locked": 4, "SPSC": 1, "MPSC": 1, "Deque": 1}
 	for kind, make := range all[int](3) {
 		for name, start := range starts {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				q := make(start)
-				var workers sync.WaitGroup
-				quit := new(sync.WaitGroup)
-				quit.Add(1)
-				done := done(quit)
-				for range 2 {
-					workers.Go(func() {
-						for {
-							// The kinds allow at most one more than 3 items to be under way here.
-							if n := q.Len(); n < 0 || n > q.Cap() {
-								t.Errorf("Len() = %d", n)
-								return
-							}
-							select {
-							case <-done:
-								return
-							default:
+				var using, asking sync.WaitGroup
+				var quit atomic.Bool
+				for range users[kind] {
+					using.Go(func() {
+						for i := range rounds(50_000) {
+							q.TryPush(i)
+							if i%3 > 0 {
+								q.TryPop()
+								q.TryPop()
 							}
 						}
 					})
 				}
-				// One goroutine is producer, consumer and owner: all kinds allow that.
-				for i := range rounds(100_000) {
-					q.TryPush(i)
-					if i%3 > 0 {
-						q.TryPop()
-						q.TryPop()
-					}
+				for range 2 {
+					asking.Go(func() {
+						for !quit.Load() {
+							if n := q.Len(); n < 0 || n > q.Cap() {
+								t.Errorf("Len() = %d", n)
+								return
+							}
+							runtime.Gosched()
+						}
+					})
 				}
-				quit.Done()
-				workers.Wait()
+				using.Wait()
+				quit.Store(true)
+				asking.Wait()
 			})
 		}
 	}
-}
-
-func done(g *sync.WaitGroup) <-chan struct{} {
-	ch := make(chan struct{})
-	go func() { g.Wait(); close(ch) }()
-	return ch
 }
 
 // What was popped is not kept alive, on whatever way it left.

@@ -16,7 +16,7 @@ package queue
 //     held no item, or the push of its oldest one had not returned. "Empty" does not
 //     mean that no push has returned.
 //   - TryPush reports false if there was a moment during the call at which Cap items
-//     were stored, or the pop of one of those had not returned.
+//     were stored, or the pop of an earlier one had not returned.
 //
 // Without such answers it is linearizable. Who sleeps when it is told "empty" has to
 // announce that first and look again, and must be woken by every push that returns
