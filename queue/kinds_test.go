@@ -361,7 +361,7 @@ func TestQueues_EQUE15_Len(t *testing.T) {
 
 // What was popped is not kept alive, on whatever way it left.
 func TestQueues_NoRetention(t *testing.T) {
-	type cargo struct{ bytes [4096]byte }
+	type cargo [4096]byte
 	const n = 100 // more than a first segment
 	for kind, make := range all[*cargo](n) {
 		ways := map[string]func(q batcher[*cargo]){
