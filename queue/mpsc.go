@@ -182,6 +182,7 @@ func (q *MPSC[T]) extend(s *mpscSegment[T]) bool {
 	next := s.next.Load()
 	if next == nil {
 		next = newMPSCSegment[T](min(2*len(s.slots), maxSegment), s.tail.Load()&^sealed)
+		point.At()
 		if !s.next.CompareAndSwap(nil, next) {
 			next = s.next.Load()
 		}

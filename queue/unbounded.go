@@ -98,6 +98,7 @@ func (q *Unbounded[T]) extend(s *segment[T]) bool {
 	if next == nil {
 		next = new(segment[T])
 		next.ring.init(min(2*len(s.ring.slots), maxSegment), s.ring.tail.Load()&^sealed)
+		point.At()
 		if !s.next.CompareAndSwap(nil, next) {
 			next = s.next.Load()
 		}
