@@ -49,7 +49,6 @@ type mpscConsumer[T any] struct {
 type mpscSegment[T any] struct {
 	slots []mpscSlot[T]
 	mask  uint64
-	start uint64 // the place at which the segment before it was sealed
 	next  atomic.Pointer[mpscSegment[T]]
 	_     pad
 	tail  atomic.Uint64 // the next place to push to, and the seal
@@ -76,7 +75,7 @@ func newMPSC[T any](start uint64) *MPSC[T] {
 }
 
 func newMPSCSegment[T any](size int, start uint64) *mpscSegment[T] {
-	s := &mpscSegment[T]{slots: make([]mpscSlot[T], size), mask: uint64(size - 1), start: start}
+	s := &mpscSegment[T]{slots: make([]mpscSlot[T], size), mask: uint64(size - 1)}
 	s.tail.Store(start)
 	s.freed.Store(start)
 	return s
@@ -93,14 +92,11 @@ func (s *mpscSegment[T]) room(t uint64, head *atomic.Uint64) uint64 {
 	if used >= lap { // full as far as was seen, or t is older than that
 		point.At()
 		h := head.Load()
-		if int64(h-s.start) < 0 {
-			h = s.start // the consumer is still in an earlier segment
-		}
 		// Another producer may store an older place after this one: then the next one
 		// looks again. What is stored was true once, and the consumer never goes back.
 		s.freed.Store(h)
 		if used = t - h; used > lap {
-			return 0
+			return 0 // or the consumer is still in an earlier segment, and this one full
 		}
 	}
 	return (lap - used) / 2
