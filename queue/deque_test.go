@@ -242,3 +242,20 @@ func TestDeque_LastItemInRingBefore(t *testing.T) {
 		t.Errorf("StealHalf got %d of nothing", n)
 	}
 }
+
+// One item at a time needs one ring, however often: its slots are used again.
+func TestDeque_OneItemStaysInItsRing(t *testing.T) {
+	d := NewDeque[int]()
+	r := d.current
+	for i := range 10 * minSegment {
+		d.TryPush(i)
+		if i%3 == 0 {
+			d.Steal()
+		} else {
+			d.TryPop()
+		}
+	}
+	if d.current != r || r.next.Load() != nil {
+		t.Error("there is another ring")
+	}
+}
