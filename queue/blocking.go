@@ -225,13 +225,13 @@ func (b *Blocking[T]) TryPop() (item T, ok bool) {
 }
 
 // All returns a sequence of the items as they come, each removed from the queue. It
-// ends when the queue is closed and no item is left, or when the context ends; which
-// of the two, the context tells. A loop may be left at any time: no item is taken out
-// of the queue that the loop does not get.
-func (b *Blocking[T]) All(ctx context.Context) iter.Seq[T] {
+// ends when the queue is closed and no item is left; where it has to end for another
+// reason, use Pop, which takes a context. A loop may be left at any time: no item is
+// taken out of the queue that the loop does not get.
+func (b *Blocking[T]) All() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for {
-			item, err := b.Pop(ctx)
+			item, err := b.Pop(context.Background())
 			if err != nil || !yield(item) {
 				return
 			}

@@ -26,7 +26,7 @@ func ExampleBlocking() {
 	sums := make([]int, 3)
 	for i := range sums {
 		consumers.Go(func() {
-			for n := range q.All(ctx) {
+			for n := range q.All() {
 				sums[i] += n
 			}
 		})
@@ -67,7 +67,7 @@ func ExampleBlocking_All() {
 	for _, word := range []string{"one", "two", "stop", "three"} {
 		q.TryPush(word)
 	}
-	for word := range q.All(context.Background()) {
+	for word := range q.All() {
 		if word == "stop" {
 			break
 		}
