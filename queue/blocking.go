@@ -198,9 +198,8 @@ func (b *Blocking[T]) watchPop(ctx context.Context) (T, error) {
 func (b *Blocking[T]) waitPop(ctx context.Context) (item T, err error) {
 	ok := false
 	err = b.consumers.wait(ctx, func() bool {
-		over := b.pushesOver() // before the look, which is final only if it is so
 		item, ok = b.queue.TryPop()
-		return ok || over && b.queue.Len() == 0
+		return ok || b.drained()
 	}, b.due)
 	switch {
 	case err != nil:
@@ -278,15 +277,17 @@ func (b *Blocking[T]) itemOut() {
 	}
 }
 
-// pushesOver reports whether no push will succeed any more, and all that did are
-// counted by the queue's Len.
-func (b *Blocking[T]) pushesOver() bool { return b.closed.Load() && b.pushing.Load() == 0 }
+// drained reports whether no push will succeed any more, and no item is left of those
+// that did. The order matters: what Len counts is final only if nobody pushes.
+func (b *Blocking[T]) drained() bool {
+	return b.closed.Load() && b.pushing.Load() == 0 && b.queue.Len() == 0
+}
 
-// checkDrained tells those that wait for an item when the queue is closed and empty.
-// It is called after each step that may make it so.
+// checkDrained tells those that wait for an item when none will come. It is called
+// after each step that may make it so.
 func (b *Blocking[T]) checkDrained() {
 	point.At()
-	if b.pushesOver() && b.queue.Len() == 0 {
+	if b.drained() {
 		b.consumers.wakeAll()
 	}
 }
