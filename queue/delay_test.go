@@ -91,8 +91,8 @@ func (p *delayPair) pop(t rapid.TB, now time.Duration) bool {
 		p.come = tick
 		return false
 	}
-	if early := p.stored[0].due - p.now; early > 0 {
-		t.Fatalf("%v early", early)
+	if due := p.stored[0].due; due > p.now {
+		t.Fatalf("left at %v, due at %v", p.now, due)
 	}
 	p.come = p.stored[0].tick
 	p.stored = p.stored[1:]

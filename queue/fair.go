@@ -14,10 +14,10 @@ import "math"
 // and costs nothing; if it comes again it stands at the end of the ring.
 //
 // Two keys with the same weight w that both have items all the time are served
-// costs that differ by at most 2·Quantum·w and the cost of the dearest item. An item
-// of cost c that is the first of its key, of weight w, leaves after at most
-// ceil(c/(Quantum·w)) turns of its key, and so many turns of each other key: a turn
-// of a key of weight v serves at most Quantum·v and the cost of its dearest item.
+// costs that differ by at most Quantum·w and twice the cost of the dearest item. An
+// item of cost c that is the first of its key, of weight w, leaves with the
+// ceil(c/(Quantum·w))th turn of its key at the latest; in n turns a key of weight v is
+// served at most n·Quantum·v and the cost of its dearest item.
 //
 // TryPush and TryPop take the same time however many keys and items there are, but
 // for the misses of the processor's caches, if the usual item costs no more than
@@ -241,8 +241,8 @@ func (q *Fair[K, T]) dequeue() uint32 {
 
 // rebuild makes the map anew, since a map does not shrink.
 func (q *Fair[K, T]) rebuild() {
-	q.index = make(map[K]uint32, len(q.index))
 	q.most = len(q.index)
+	q.index = make(map[K]uint32, q.most)
 	for f := q.first; f != none; {
 		flow := q.flows.at(f)
 		q.index[flow.key] = f

@@ -1,5 +1,7 @@
 package queue
 
+import "math"
+
 // Heap is a priority queue in an order of the user's, from which any item can be
 // removed and in which any can be changed: the smallest item leaves first, and of
 // equal ones the one that was pushed first. Where the order is that of a number or
@@ -17,7 +19,8 @@ package queue
 // holds nearly 2^32 items at most; then a push is refused. An item takes its size
 // and 20 bytes, at most twice that while the slice grows; a slice that is three
 // quarters empty is replaced by one of half the size. A heap whose length stays the
-// same allocates nothing.
+// same allocates nothing. The 4 bytes of a handle are used again, and given back when
+// the heap is empty.
 //
 // All comparisons of a call are made before anything is changed. So if compare
 // panics, the heap is what it was before the call. compare must not use the heap,
@@ -28,8 +31,11 @@ package queue
 type Heap[T any] struct {
 	compare func(a, b T) int
 	entries []heapEntry[T]
-	places  slab[uint32] // where in entries the item of a handle is
-	pushed  uint64       // counts pushes, modulo 2^64
+	places  []uint32 // for each handle the place of its item, or the next vacant one
+	vacant  uint32   // the first handle without an item, or none
+	limit   int      // of handles
+	pushed  uint64   // counts pushes, modulo 2^64
+	touched uint64   // see settle
 }
 
 // heapEntry is an item, when it was pushed, and the number of its handle.
@@ -39,8 +45,12 @@ type heapEntry[T any] struct {
 	index uint32
 }
 
-// heapDepth is more than the levels of a heap of 2^32 items.
-const heapDepth = 20
+const (
+	// heapDepth is more than the levels of a heap of 2^32 items.
+	heapDepth = 20
+	// maxHandles is how many items a heap holds at most; none is not among them.
+	maxHandles = int(min(1<<32-1, uint64(math.MaxInt)))
+)
 
 // Handle names an item in the queue that gave the handle, and means nothing to
 // another queue. Once its item has left, by whatever way, it names nothing, and
@@ -57,7 +67,7 @@ func NewHeap[T any](compare func(a, b T) int) (*Heap[T], error) {
 	if compare == nil {
 		return nil, invalidf("the compare function is nil")
 	}
-	return &Heap[T]{compare: compare, places: newSlab[uint32](), pushed: 1}, nil
+	return &Heap[T]{compare: compare, vacant: none, limit: maxHandles, pushed: 1}, nil
 }
 
 // TryPush stores an item. It reports false if the heap is full.
@@ -71,8 +81,14 @@ func (h *Heap[T]) Push(item T) (Handle, bool) {
 	entry := heapEntry[T]{item: item, seq: h.pushed}
 	n := len(h.entries)
 	place := h.above(n, &entry)
-	index, _, ok := h.places.take()
-	if !ok {
+	index := h.vacant
+	switch {
+	case index != none:
+		h.vacant = h.places[index]
+	case len(h.places) < h.limit:
+		index = uint32(len(h.places))
+		h.places = append(h.places, 0)
+	default:
 		return Handle{}, false
 	}
 	entry.index = index
@@ -135,14 +151,19 @@ func (h *Heap[T]) Len() int { return len(h.entries) }
 
 // Cap returns how many items there may be: nearly 2^32, or math.MaxInt where an int
 // has 32 bits.
-func (h *Heap[T]) Cap() int { return h.places.capacity() }
+func (h *Heap[T]) Cap() int { return h.limit }
 
+// find returns the place of the handle's item. What a handle without an item has for
+// a place is a number too, but no entry has the same seq.
 func (h *Heap[T]) find(handle Handle) (int, bool) {
-	place := h.places.find(handle.index)
-	if place == nil || h.entries[*place].seq != handle.seq {
+	if uint64(handle.index) >= uint64(len(h.places)) {
 		return 0, false
 	}
-	return int(*place), true
+	place := uint64(h.places[handle.index])
+	if place >= uint64(len(h.entries)) || h.entries[place].seq != handle.seq {
+		return 0, false
+	}
+	return int(place), true
 }
 
 // remove takes the entry at i out; the last entry fills the gap.
@@ -154,7 +175,10 @@ func (h *Heap[T]) remove(i int) T {
 	}
 	h.entries[n] = heapEntry[T]{}
 	h.entries = shrunk(h.entries[:n])
-	h.places.give(gone.index)
+	h.places[gone.index], h.vacant = h.vacant, gone.index
+	if n == 0 && len(h.places) > shrinkAbove {
+		h.places, h.vacant = nil, none
+	}
 	return gone.item
 }
 
@@ -165,15 +189,20 @@ func (h *Heap[T]) settle(i, n int, entry heapEntry[T]) {
 		return
 	}
 	// Find the way down to a leaf along the smallest children, then how far up it
-	// the entry belongs. Until then nothing is changed.
+	// the entry belongs. Until then nothing is changed. The grandchildren are read
+	// for the reason that KeyHeap's sink has.
 	path := [heapDepth]int{i}
 	depth := 0
+	var touched uint64
 	for child := heapArity*i + 1; child < n; child = heapArity*path[depth] + 1 {
+		if below := heapArity*child + 1; below+16 <= n {
+			next := h.entries[below : below+16 : below+16]
+			touched += next[0].seq + next[2].seq + next[4].seq + next[6].seq +
+				next[8].seq + next[10].seq + next[12].seq + next[14].seq
+		}
 		best := child
 		for c := child + 1; c < min(child+heapArity, n); c++ {
-			if h.before(&h.entries[c], &h.entries[best]) {
-				best = c
-			}
+			best += (c - best) * bit(h.before(&h.entries[c], &h.entries[best]))
 		}
 		depth++
 		path[depth] = best
@@ -185,6 +214,7 @@ func (h *Heap[T]) settle(i, n int, entry heapEntry[T]) {
 		h.put(path[d], h.entries[path[d+1]])
 	}
 	h.put(path[depth], entry)
+	h.touched = touched
 }
 
 // above returns the place that entry has on the way up from a gap at i.
@@ -211,7 +241,7 @@ func (h *Heap[T]) raise(i, place int, entry heapEntry[T]) {
 
 func (h *Heap[T]) put(i int, entry heapEntry[T]) {
 	h.entries[i] = entry
-	*h.places.at(entry.index) = uint32(i)
+	h.places[entry.index] = uint32(i)
 }
 
 // before reports whether a leaves before b: of equal ones the older. The difference
