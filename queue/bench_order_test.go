@@ -63,8 +63,8 @@ func hold(b *testing.B, depth int, push func(benchItem), pop func() benchItem) {
 
 // benchJob is what a scheduler orders: it is reached by a pointer.
 type benchJob struct {
-	key  int64
-	rest [5]int64
+	key int64
+	_   [5]int64
 }
 
 // boxedJobs is the standard library's heap of pointers.

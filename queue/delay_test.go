@@ -108,7 +108,7 @@ func (p *delayPair) check(t rapid.TB) {
 		t.Fatalf("NextDue %v, %v of %v", next, ok, p.stored)
 	}
 	if ok {
-		if want := epoch.Add(p.stored[0].tick * p.tick); !next.Equal(want) {
+		if want := epoch.Add(time.Duration(int64(p.stored[0].tick) * int64(p.tick))); !next.Equal(want) {
 			t.Fatalf("NextDue %v, want %v", next, want)
 		}
 	}
@@ -214,7 +214,10 @@ func FuzzDelayQueue(f *testing.F) {
 }
 
 func TestDelayQueue_E_QUE_11_Delays(t *testing.T) {
-	const tick = time.Millisecond
+	const (
+		tick     = time.Millisecond
+		lastTick = time.Duration(math.MaxInt64 / int64(tick) * int64(tick))
+	)
 	for _, c := range []struct {
 		name  string
 		delay time.Duration
@@ -232,8 +235,8 @@ func TestDelayQueue_E_QUE_11_Delays(t *testing.T) {
 		{"two laps and a tick", 129 * tick, 129 * tick},
 		{"a day", day, day},
 		{"ten years", 10 * year, 10 * year},
-		{"the last tick", math.MaxInt64 / tick * tick, math.MaxInt64 / tick * tick},
-		{"beyond the last tick", math.MaxInt64/tick*tick + 1, -1},
+		{"the last tick", lastTick, lastTick},
+		{"beyond the last tick", lastTick + 1, -1},
 		{"the longest", math.MaxInt64, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -110,7 +110,7 @@ func NewFair[K comparable, T any](cfg FairConfig[K, T]) (*Fair[K, T], error) {
 // full. If a function of the configuration panics, nothing is stored.
 func (q *Fair[K, T]) TryPush(item T) bool {
 	key, cost := q.cfg.Key(item), 1
-	if key != key { //nolint:staticcheck // true of NaN
+	if key != key { // true of NaN
 		key = *new(K)
 	}
 	if q.cfg.Cost != nil {
