@@ -7,8 +7,9 @@ import (
 
 // The sentinel errors. Each is matched with errors.Is.
 var (
-	// ErrInvalid: a constructor was given an argument that can never be right. The
-	// error says what is allowed.
+	// ErrInvalid: a constructor was given an argument that can never be right, such
+	// as a missing function or a number out of its range. The error says what is
+	// allowed.
 	ErrInvalid = errors.New("queue: invalid argument")
 	// ErrCapacity: that argument was the capacity. It matches ErrInvalid too.
 	ErrCapacity = fmt.Errorf("%w: capacity", ErrInvalid)
@@ -16,6 +17,11 @@ var (
 	// all items have left.
 	ErrClosed = errors.New("queue: closed")
 )
+
+// invalidf returns an error that matches ErrInvalid and says what is allowed.
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+}
 
 // maxCapacity bounds what a bounded queue can be asked for, so that doubling it
 // cannot overflow an int of 32 bits.
