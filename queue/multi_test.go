@@ -102,7 +102,7 @@ func mean(numbers []int) float64 {
 
 func TestMultiQueue_E_QUE_14_RankError(t *testing.T) {
 	for lanes, pops := range map[int]int{1: 10_000, 2: 100_000, 4: 100_000, 8: 1_000_000, 16: 1_000_000, 64: 100_000} {
-		errs := rankErrors(lanes, 2_000, pops)
+		errs := rankErrors(lanes, 2_000, sized(pops))
 		n := float64(lanes)
 		average, rare, most := mean(errs), errs[len(errs)*999/1000], errs[len(errs)-1]
 		t.Logf("%2d lanes: mean %.2f (%.2f of the lanes), p99 %d, p99.9 %d, most %d",
