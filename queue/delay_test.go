@@ -402,6 +402,8 @@ func TestDelayQueue_InvalidAndFull(t *testing.T) {
 	q := made(NewDelayQueue(DelayConfig[int]{Now: atEpoch}))
 	q.wheel.entries.limit = 1
 	q.wheel.added = 1<<64 - 1
+	q.TryPush(0)
+	q.TryPop() // so that the next has the place of the zero Handle
 	for i := range q.Cap() {
 		if !q.TryPush(i) {
 			t.Fatalf("push %d of %d was refused", i, q.Cap())
