@@ -289,7 +289,7 @@ func TestDelayQueue_E_QUE_11_BeyondTheRange(t *testing.T) {
 func TestDelayQueue_E_QUE_12_CancelGivesMemoryBack(t *testing.T) {
 	q := made(NewDelayQueue(DelayConfig[int]{Now: atEpoch}))
 	random := rand.New(rand.NewPCG(1, 2))
-	handles := make([]Handle, 1_000_000)
+	handles := make([]Handle, sized(1_000_000))
 	base := heapBytes()
 	for i := range handles {
 		handles[i], _ = q.Add(i, epoch.Add(time.Duration(random.Int64N(int64(30*day)))))
@@ -402,6 +402,8 @@ func TestDelayQueue_InvalidAndFull(t *testing.T) {
 	q := made(NewDelayQueue(DelayConfig[int]{Now: atEpoch}))
 	q.wheel.entries.limit = 1
 	q.wheel.added = 1<<64 - 1
+	q.TryPush(0)
+	q.TryPop() // so that the next has the place of the zero Handle
 	for i := range q.Cap() {
 		if !q.TryPush(i) {
 			t.Fatalf("push %d of %d was refused", i, q.Cap())
@@ -422,7 +424,7 @@ func TestDelayQueue_InvalidAndFull(t *testing.T) {
 
 // Against a heap of all, at a size at which every level of a day has many.
 func TestDelayQueue_ManyInOrder(t *testing.T) {
-	const n = 300_000
+	n := sized(300_000)
 	q := made(NewDelayQueue(DelayConfig[int64]{Now: atEpoch}))
 	random := rand.New(rand.NewPCG(3, 4))
 	want := make([]int64, n)

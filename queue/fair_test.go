@@ -134,7 +134,7 @@ func TestFair_ShareOfTheBacklogged(t *testing.T) {
 				push(key)
 			}
 		}
-		for range 20_000 {
+		for range sized(20_000) {
 			if random.IntN(4) == 0 {
 				push(2 + random.IntN(5))
 			}
@@ -313,15 +313,16 @@ func TestFair_E_QUE_13_CostOverQuantum(t *testing.T) {
 
 func TestFair_MillionKeysLeaveNothing(t *testing.T) {
 	q := made(NewFair(FairConfig[int, int]{Key: func(item int) int { return item }}))
+	n := sized(1_000_000)
 	base := heapBytes()
-	for i := range 1_000_000 {
+	for i := range n {
 		q.TryPush(i)
 	}
 	full := heapBytes() - base
-	if q.Keys() != 1_000_000 {
+	if q.Keys() != n {
 		t.Errorf("%d keys", q.Keys())
 	}
-	for i := range 1_000_000 {
+	for i := range n {
 		if item, _ := q.TryPop(); item != i {
 			t.Fatalf("popped %d, want %d", item, i)
 		}
@@ -329,8 +330,8 @@ func TestFair_MillionKeysLeaveNothing(t *testing.T) {
 	if left := heapBytes() - base; left > orderBase {
 		t.Errorf("%d bytes are left of %d", left, full)
 	}
-	t.Logf("%.1f bytes for a key with an item", float64(full)/1e6)
-	for i := range 3_000_000 { // one at a time
+	t.Logf("%.1f bytes for a key with an item", float64(full)/float64(n))
+	for i := range 3 * n { // one at a time
 		q.TryPush(i)
 		q.TryPop()
 	}

@@ -278,10 +278,12 @@ func TestHeap_Full(t *testing.T) {
 func TestHeap_HandlesOfOthers(t *testing.T) {
 	h := made(NewHeap(cmp.Compare[int]))
 	h.pushed = 1<<64 - 1
-	for range 3 {
+	h.TryPush(1)
+	h.TryPop()
+	for range 3 { // the first at the place and, but for the gap, with the number of the zero Handle
 		h.TryPush(1)
 	}
-	for _, handle := range []Handle{{}, {seq: 1, index: none}, {seq: 7, index: 1}, {seq: 1, index: 64}} {
+	for _, handle := range []Handle{{}, {seq: 1, index: none}, {seq: 7, index: 1}, {seq: 2, index: 0}, {seq: 1, index: 64}} {
 		if _, ok := h.Remove(handle); ok {
 			t.Errorf("%v removed an item", handle)
 		}

@@ -19,6 +19,15 @@ func made[Q any](q Q, err error) Q {
 // three wrap around, or seem to, after some steps.
 var orderStarts = []uint64{1, 1<<32 - 20, 1<<63 - 20, 1<<64 - 20}
 
+// sized returns n, or less under the race detector, which has nothing to find where
+// one goroutine does much.
+func sized(n int) int {
+	if raceEnabled {
+		return n / 20
+	}
+	return n
+}
+
 // orderItem is too large to share its memory with another, as small ones do.
 type orderItem [4]int
 
@@ -145,18 +154,19 @@ func TestOrder_E_QUE_17_MemoryReturns(t *testing.T) {
 	for _, q := range orderQueues() {
 		t.Run(q.name, func(t *testing.T) {
 			shared := new(orderItem)
+			n := sized(1_000_000)
 			base := heapBytes()
-			for range 1_000_000 {
+			for range n {
 				q.TryPush(shared)
 			}
 			full := heapBytes() - base
-			for range 1_000_000 {
+			for range n {
 				q.TryPop()
 			}
 			if left := heapBytes() - base; left > orderBase {
 				t.Errorf("%d bytes are left of %d", left, full)
 			}
-			t.Logf("%.1f bytes for an item of 8", float64(full)/1e6)
+			t.Logf("%.1f bytes for an item of 8", float64(full)/float64(n))
 			runtime.KeepAlive(q)
 		})
 	}
@@ -197,4 +207,32 @@ func forgotten(n int, store func(*orderItem) (drop func())) (refs []weak.Pointer
 		}
 	}
 	return refs
+}
+
+func TestOrder_ItemsPoppedInBatchesAreNotKept(t *testing.T) {
+	for _, q := range orderQueues() {
+		batches, ok := q.Queue.(interface{ PopAll(into []*orderItem) int })
+		if !ok {
+			continue
+		}
+		t.Run(q.name, func(t *testing.T) {
+			var refs []weak.Pointer[orderItem]
+			for range 300 {
+				item := new(orderItem)
+				refs = append(refs, weak.Make(item))
+				q.TryPush(item)
+			}
+			into := make([]*orderItem, 75)
+			for range 3 {
+				batches.PopAll(into)
+			}
+			clear(into)
+			if alive := liveRefs(refs); alive != 75 || q.Len() != 75 {
+				t.Errorf("%d items are alive, %d are stored", alive, q.Len())
+			}
+			if n := batches.PopAll(make([]*orderItem, 100)); n != 75 {
+				t.Errorf("popped %d, want 75", n)
+			}
+		})
+	}
 }
