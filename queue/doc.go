@@ -8,6 +8,11 @@
 //   - [SPSC]: bounded, one producer and one consumer; the fastest.
 //   - [MPSC]: without a limit, one consumer; a mailbox.
 //   - [Deque]: an owner that works last in, first out, and thieves.
+//   - [Levels]: strict priority over a few levels, at the same cost at any depth.
+//   - [KeyHeap]: by a number or a string; [Heap]: in any order, with removal and change.
+//   - [MultiQueue]: by a number or a string, nearly, for many goroutines at once.
+//   - [DelayQueue]: each item when it is due.
+//   - [Fair]: keys in turn, each a share by its weight.
 //   - [Locked]: makes any queue usable by many goroutines, one at a time.
 //   - [Blocking]: lets goroutines wait for an item or for room, with a context, and
 //     closes a queue. It goes around any of the others.

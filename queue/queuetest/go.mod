@@ -14,4 +14,4 @@ require (
 
 require golang.org/x/sys v0.30.0 // indirect
 
-replace github.com/uptutu/goman/queue => ../
+replace github.com/uptutu/goman/queue => ./..
