@@ -30,8 +30,9 @@ const MaxLanes = 1 << 16
 // Simple yet Exact Analysis of the MultiQueue, ESA 2025), and errors far above that
 // are exponentially rare: of a million pops the test of it saw a mean of 0.6n with 8
 // lanes and 0.8n with 64, one in a thousand above 5n, and none above 10n. With two
-// lanes and one goroutine there is none. Concurrent calls add what they overtake. No
-// item is passed by for ever while others leave; there is no order among equals.
+// lanes and one goroutine there is none. Concurrent calls add what they overtake. The
+// smallest item leaves with each pop with a probability of 2/n, so after about n/2
+// pops. There is no order among equals.
 //
 // TryPush and TryPop are safe for any number of goroutines. They block only while
 // another goroutine is inside the lane they need, some tens of nanoseconds if its

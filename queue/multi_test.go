@@ -138,14 +138,15 @@ func TestMultiQueue_E_QUE_14_SingleItem(t *testing.T) {
 // Everyone pops no more than he has pushed before, so the queue is empty at no instant
 // of a pop, and no pop may say so. With few items and many lanes nearly all looks miss.
 func TestMultiQueue_E_QUE_14_EmptyIsNotSaidInVain(t *testing.T) {
-	for _, lanes := range []int{1, 2, 8, 40} {
+	each := max(sized(20_000), 5_000)
+	for _, lanes := range []int{1, 2, 8, 500} {
 		q := made(NewMultiQueue(lanes, itself))
 		var group sync.WaitGroup
 		var wrong atomic.Int64
 		for g := range 4 {
 			group.Go(func() {
-				for i := range 2_000 {
-					q.TryPush(g*2_000 + i)
+				for i := range each {
+					q.TryPush(g*each + i)
 					if i%16 == 0 {
 						runtime.Gosched()
 					}
@@ -173,28 +174,32 @@ func TestMultiQueue_E_QUE_14_DoubleCheck(t *testing.T) {
 	if q.empty() {
 		t.Error("a full lane is not seen")
 	}
+	const lanes = 500
+	q = made(NewMultiQueue(lanes, itself))
 	stop := make(chan struct{})
 	var movers sync.WaitGroup
-	q = made(NewMultiQueue(2, itself))
-	q.TryPush(0)
+	at := &q.lanes[0]
+	at.heap.Push(0, 0)
+	at.size.Store(1)
 	movers.Go(func() { // moves the only item from lane to lane, never without one
-		for at := 0; ; at = 1 - at {
+		for {
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			for from := range 2 {
-				to := &q.lanes[1-from]
-				to.mu.Lock()
-				to.heap.Push(0, 0)
-				to.size.Store(int64(to.heap.Len()))
-				to.pushes.Add(1)
-				to.mu.Unlock()
-				lane := &q.lanes[from]
-				lane.mu.Lock()
-				lane.pop()
+			to := &q.lanes[rand.IntN(lanes)]
+			if to == at {
+				continue
 			}
+			to.mu.Lock()
+			to.heap.Push(0, 0)
+			to.size.Store(int64(to.heap.Len()))
+			to.pushes.Add(1)
+			to.mu.Unlock()
+			at.mu.Lock()
+			at.pop()
+			at = to
 		}
 	})
 	for range 50_000 {
