@@ -188,8 +188,10 @@ func (r *record) succeed() bool {
 	// An extra made since then is the business of whoever made it: they set
 	// flagObserved and look at the state afterwards, or look at it alone if nothing
 	// is to be done at the end of the run.
-	r.origin.leave()
-	r.origin.climb()
+	if o := r.origin; !o.shared() {
+		o.leave()
+		o.climb()
+	}
 	return true
 }
 

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/uptutu/goman/core/internal/point"
@@ -96,6 +97,7 @@ func (e *Engine) startBorrowed(job Job) *worker {
 	}
 	s := w.slot.Load()
 	s.mu.Lock()
+	in.earner(s)
 	started := in.queue.popNewest(job) && w.startNested(s, job)
 	s.mu.Unlock()
 	if in.queue.count == 0 {
@@ -116,7 +118,10 @@ func (r *record) watchResult() bool {
 	e := r.engine()
 	procs := e.procs.Load()
 	if procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible() {
-		return false // the workers have use for this processor
+		// The workers have use for this processor. Whoever gets it back is often late
+		// enough to find a whole batch done; see BenchmarkSubmitAll.
+		runtime.Gosched()
+		return ended(r.state.Load())
 	}
 	rounds := e.patience.Load()
 	for range rounds {

@@ -55,6 +55,9 @@ func TestLayout_Sizes(t *testing.T) {
 		Future[int]
 		_ origin
 	}
+	if size := unsafe.Sizeof(paddedSlot{}); size != 384 {
+		t.Errorf("a padded slot has %d bytes", size)
+	}
 	if future, whole := unsafe.Sizeof(Future[int]{}), unsafe.Sizeof(own{}); future != 40 || whole != 80 {
 		t.Errorf("%d and %d bytes", future, whole)
 	}

@@ -42,6 +42,7 @@ type lot struct {
 	gone       chan struct{} // closed when closing and goroutines is zero
 	onGone     func()        // called then, with mu held
 	watch      int           // rounds the next watch takes; owned by who has the seat
+	watched    time.Time     // when the last has ended in vain, unless that was judged; the same
 	byID       atomic.Pointer[[]*worker]
 }
 
@@ -107,7 +108,7 @@ func (l *lot) takeSlot() *slot {
 		l.idle = l.idle[:n-1]
 		return s
 	}
-	s := &slot{index: len(l.slots)}
+	s := newSlot(len(l.slots))
 	l.slots = append(l.slots, s)
 	return s
 }
@@ -156,12 +157,16 @@ func (e *Engine) newWorker() *worker {
 		return w
 	}
 	w := &worker{engine: e, wake: make(chan *slot, 1), id: uint32(len(l.workers))}
+	room := cap(l.workers)
 	l.workers = append(l.workers, w)
-	// Readers without the lock see an old array until it is replaced; they ask
-	// only for workers that run a task, or did a moment ago, and those were there
-	// before. An element never changes.
-	workers := l.workers
-	l.byID.Store(&workers)
+	if cap(l.workers) != room {
+		// Readers without the lock see the places that are still to be filled, and
+		// an old array until it is replaced; they ask only for workers that run a
+		// task, or did a moment ago, and those were there before. An element never
+		// changes once it is there.
+		workers := l.workers[:cap(l.workers)]
+		l.byID.Store(&workers)
+	}
 	return w
 }
 

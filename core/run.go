@@ -65,7 +65,14 @@ func (w *worker) ended(job Job) {
 // isPlain reports whether nothing needs to be done before r starts: it has neither
 // limits nor attributes, nobody waits for it, and its context has not ended.
 func (r *record) isPlain() bool {
-	return r.extra.Load() == nil && r.engine().plain.Load() && r.interrupted() == nil
+	e := r.engine()
+	if r.extra.Load() != nil || !e.plain.Load() {
+		return false
+	}
+	if r.origin.shared() && e.endless { // the usual case: there is no context that could have ended
+		return e.signal.Load()&signalStopping == 0
+	}
+	return r.interrupted() == nil
 }
 
 // runNested runs a job that was started on a goroutine that waits for it, with

@@ -122,10 +122,10 @@ func (s Stats) Check() error {
 // A task that asks to be run again ends one attempt and is accepted for the
 // next within one critical section.
 type tally struct {
-	accepted uint64 // by tasks that ran in this slot, for themselves or their children
 	started  uint64
-	again    uint64 // attempts that ended with the wish to be run again
 	ended    [outcomes]uint64
+	accepted uint64 // by tasks that ran in this slot, for themselves or their children
+	again    uint64 // attempts that ended with the wish to be run again
 	removed  uint64 // of those ended, how many were never started
 }
 

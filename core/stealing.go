@@ -31,22 +31,38 @@ const sharedEvery = 61
 // slot is the right to run one task at a time, with what belongs to it. There
 // are as many as workers; goroutines borrow them.
 type slot struct {
-	_     [64]byte // keep the slots of different workers on different cache lines
 	mu    point.Mutex
-	index int
 	looks uint32 // how often this slot has looked for work
-	tally tally
+	earns bool   // it is in intake.earners; changes under in.mu and mu
 	// credit is how many units of queue capacity this slot has taken back by
 	// starting tasks and not yet returned (admit.go).
 	credit int
 
+	first, end int   // of batch
+	oldest     int   // of children
+	children   []Job // LIFO for the owner, children[oldest:]; FIFO for thieves
 	batch      []Job // FIFO: batch[first:end]; made when first needed, for batchJobs
-	first, end int
-	sequence   uint64 // of batch[0], in the order of the shared queue; noSequence for children
-	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
-	oldest     int
-	dropped    int // dead entries that have left, and still count as such (evict.go)
-	_          [64]byte
+	tally      tally
+
+	index    int
+	sequence uint64 // of batch[0], in the order of the shared queue; noSequence for children
+	dropped  int    // dead entries that have left, and still count as such (evict.go)
+}
+
+// paddedSlot is a slot that shares no cache line with another: it is 384 bytes long on
+// 64 bits, and the allocator places objects of that size on whole lines.
+type paddedSlot struct {
+	slot
+	_ [384 - 216]byte
+}
+
+// newSlot makes a slot. Those of an engine of very many workers are not padded: their
+// tasks wait more than they run.
+func newSlot(index int) *slot {
+	if index >= fewSlots {
+		return &slot{index: index}
+	}
+	return &(&paddedSlot{slot: slot{index: index}}).slot
 }
 
 // noSequence is the sequence of children, which have no place in the order of the

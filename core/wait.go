@@ -102,10 +102,11 @@ func (w *worker) runAwaited(r *record) bool {
 	custom := e.in.scheduler != nil
 	if custom {
 		e.in.lock()
-	}
-	s.mu.Lock()
-	if custom {
+		s.mu.Lock()
+		e.in.earner(s)
 		e.in.optional.slot = s
+	} else {
+		e.lockEarner(s)
 	}
 	started, dead := false, true
 	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.schedClaim(job)) {
