@@ -172,6 +172,17 @@ func (r *record) becomeDelayed() {
 	}
 }
 
+// becomeQueued is the step delayed -> queued. The caller holds in.mu, without which
+// nobody takes a delayed record.
+func (r *record) becomeQueued() {
+	for {
+		old := r.state.Load()
+		if r.state.CompareAndSwap(old, flagsOf(old)) { // phaseQueued is zero
+			return
+		}
+	}
+}
+
 // readmit queues a delayed record again.
 func (r *record) readmit() {
 	e := r.engine()
@@ -181,29 +192,23 @@ func (r *record) readmit() {
 		e.in.mu.Unlock()
 		return // cancelled, or handed back, perhaps at this moment
 	}
-	for {
-		old := r.state.Load()
-		if phase(old) != phaseDelayed {
-			e.in.mu.Unlock()
-			return
-		}
-		if r.state.CompareAndSwap(old, flagsOf(old)) { // phaseQueued is zero
-			break
-		}
-	}
 	delete(e.in.delayed, r)
+	// Until it is stored it counts as delayed: who cancels that takes in.mu first.
 	err := e.restore(jobOf(r))
+	if err != nil {
+		r.retire(phaseDelayed)
+	} else {
+		r.becomeQueued()
+	}
 	e.in.mu.Unlock()
 	if err != nil {
 		// The user's scheduler failed to take it: it is lost to the scheduler,
 		// not to its future.
-		if r.retire(phaseQueued) {
-			e.beginLeaving()
-			defer e.endLeaving()
-			e.dropQueued(r, OutcomeFailed)
-			r.fail(err)
-			e.hookEnded(jobOf(r), OutcomeFailed, err)
-		}
+		e.beginLeaving()
+		defer e.endLeaving()
+		e.dropQueued(r, OutcomeFailed)
+		r.fail(err)
+		e.hookEnded(jobOf(r), OutcomeFailed, err)
 		return
 	}
 	e.limitQueue(r)

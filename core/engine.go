@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+	"weak"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -25,6 +26,7 @@ type Engine struct {
 	name    string
 	logger  *slog.Logger
 	onPanic func(*PanicError)
+	self    weak.Pointer[Engine]
 	ctx     context.Context // the parent of all tasks' contexts
 	cancel  context.CancelCauseFunc
 	endless bool            // nothing but the engine ends ctx, once it is stopping
@@ -86,16 +88,18 @@ func New(options ...Option) (*Engine, error) {
 	}
 	c = c.complete()
 	e := &Engine{name: c.Name, logger: c.Logger, onPanic: c.OnPanic}
-	e.ctx, e.cancel = context.WithCancelCause(c.BaseContext)
+	e.self = weak.Make(e)
+	base := e.held(c.BaseContext)
+	e.ctx, e.cancel = context.WithCancelCause(base)
 	made := false
 	defer func() {
 		if !made { // also if what is called below ends this goroutine
 			e.cancel(ErrShutdown)
 		}
 	}()
-	e.endless = c.BaseContext.Done() == nil
+	e.endless = base.Done() == nil
 	var end context.CancelCauseFunc
-	e.after, end = context.WithCancelCause(c.BaseContext)
+	e.after, end = context.WithCancelCause(base)
 	end(errReturned)
 	e.settings.Store(&settings{c})
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)

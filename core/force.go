@@ -207,7 +207,12 @@ const lastSteps = 100 * time.Millisecond
 // finish is the end of a forced stop. If no task and no callback is left, neither
 // are goroutines, but for those on which a hook runs.
 func (e *Engine) finish(clean bool) {
+	defer e.finished(clean) // also if a hook calls Goexit
 	e.checkIdle()
+}
+
+// finished tells those who wait for the end.
+func (e *Engine) finished(clean bool) {
 	s := &e.stop
 	s.mu.Lock()
 	clean = clean && s.callbacks == 0

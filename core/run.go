@@ -191,32 +191,49 @@ func (r *record) expire(limit time.Duration) {
 func (w *worker) conclude(job Job, err error) {
 	e := w.engine
 	r := job.record()
+	if r != nil {
+		r.settleClock()
+	}
+	if err == nil {
+		w.resolve(job, finding{}, nil)
+		return
+	}
+	examined := false
+	defer func() {
+		if !examined { // a method of the error, or of the submitter's context, has called Goexit
+			w.resolve(job, finding{panicked: true}, e.caught(job, nil))
+		}
+	}()
+	f, err := e.examine(job, err)
+	examined = true
+	if r != nil && f.again != nil && f.cause == nil {
+		if w.runAgain(r, f.again) {
+			return
+		}
+		examined = false
+		f, err = e.examine(job, err) // something has come between
+		examined = true
+	}
+	w.resolve(job, f, err)
+}
+
+// resolve is conclude for an error of which it is known what it means. It calls nothing
+// that is the user's before the future is resolved.
+func (w *worker) resolve(job Job, f finding, err error) {
+	e := w.engine
+	r := job.record()
 	if r == nil {
 		outcome := OutcomeSucceeded
-		if err != nil {
-			var f finding
-			if f, err = e.examine(job, err); f.panicked {
-				outcome = OutcomePanicked
-			} else {
-				outcome = OutcomeFailed
-			}
+		if f.panicked {
+			outcome = OutcomePanicked
+		} else if err != nil {
+			outcome = OutcomeFailed
 		}
 		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
 		if w.count(job, outcome) {
 			e.schedCompleted(job)
 		}
 		return
-	}
-	r.settleClock()
-	var f finding
-	if err != nil {
-		f, err = e.examine(job, err)
-		if f.again != nil && f.cause == nil {
-			if w.runAgain(r, f.again) {
-				return
-			}
-			f, err = e.examine(job, err) // something has come between
-		}
 	}
 	point.At(point.Returned)
 	busy, ok := r.leave(0)

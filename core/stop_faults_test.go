@@ -188,21 +188,27 @@ func TestStopFaults_DelayedLostBetweenShutdownAndClose(t *testing.T) {
 	}
 }
 
-// blocking is a context of which Done blocks once, when armed: it stands for a
-// goroutine that loses its processor there.
+// blocking is a context that, when armed, blocks once whoever no longer wants to be told
+// of its end: it stands for a goroutine that loses its processor there.
 type blocking struct {
 	context.Context
 	armed           *atomic.Bool
 	inside, release chan struct{}
 }
 
-func (b blocking) Done() <-chan struct{} {
-	if b.armed.CompareAndSwap(true, false) {
-		close(b.inside)
-		<-b.release
+func (b blocking) AfterFunc(f func()) func() bool {
+	stop := context.AfterFunc(b.Context, f)
+	return func() bool {
+		if b.armed.CompareAndSwap(true, false) {
+			close(b.inside)
+			<-b.release
+		}
+		return stop()
 	}
-	return b.Context.Done()
 }
+
+// Value hides the standard context below, which the library would use instead.
+func (b blocking) Value(any) any { return nil }
 
 // P-C7: when Shutdown, or WaitIdle, has returned nil every future is resolved. A
 // cancelled queued task is counted before its future is resolved, and its context,
