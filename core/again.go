@@ -206,6 +206,7 @@ func (r *record) readmit() {
 		}
 		return
 	}
+	r.tellRequeued()
 	e.limitQueue(r)
 	e.notify()
 }

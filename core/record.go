@@ -197,9 +197,9 @@ func (r *record) abandon(verdict error) bool {
 type extra struct {
 	attrs    *Attributes // immutable after Submit
 	attempts atomic.Int32
+	expired  atomic.Bool               // the run limit has passed
 	runLimit time.Duration             // the limit in force while it runs
-	runEnd   atomic.Pointer[time.Time] // when that limit passes
-	expired  atomic.Bool               // it has passed
+	runEnd   atomic.Pointer[time.Time] // when it passes
 
 	mu        point.Mutex
 	waiters   []*waiter
@@ -210,6 +210,7 @@ type extra struct {
 	timer     *time.Timer   // queue limit, delay or run limit, whichever is on
 	unwatch   func() bool   // stops watching the parent while queued
 	idle      chan struct{} // closed when no call uses the slot any more
+	requeued  chan struct{} // closed when it is pushed to be run again (ring.go)
 
 	// The merged context of the first run, made when somebody asks for Done
 	// (merged.go), and the context of the present run, from the second on.
