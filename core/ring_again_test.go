@@ -61,6 +61,9 @@ func TestRing_ClosedByRunningAgain(t *testing.T) {
 				if n, err := again.Await(ctx); n != 1 || err != nil {
 					t.Errorf("%d, %v", n, err)
 				}
+				if err := e.WaitIdle(ctx); err != nil {
+					t.Error(err)
+				}
 				s.balanced()
 			})
 		})
