@@ -55,10 +55,10 @@ func TestSoak(t *testing.T) {
 		clear(starts)
 		watched(t, 1, func(_ int, soon context.Context, watch func(*core.Engine)) {
 			newSoakRound(t, seed+n, starts, &sum).run(soon, watch)
-			if err := goleak.Find(known); err != nil {
-				t.Errorf("after the round of seed %d: %v", seed+n, err)
-			}
 		})
+		if err := goleak.Find(known); err != nil {
+			t.Fatalf("after the round of seed %d: %v", seed+n, err)
+		}
 		heaps = append(heaps, heap())
 		if time.Since(said) >= time.Minute {
 			said = time.Now()
