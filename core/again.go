@@ -113,11 +113,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	if s == nil {
 		s = &e.outside
 	}
-	// The unit of the next run is taken by force, so that the task cannot be
-	// refused what it was promised.
-	e.in.room--
 	held := e.in.held
-	e.in.delayed[r] = struct{}{}
 	s.mu.Lock()
 	counts, ordered := w.drop(job)
 	if counts {
@@ -125,10 +121,16 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		s.tally.accepted++
 	}
 	s.mu.Unlock()
-	if counts && ordered {
-		e.schedRetried(job)
+	if counts {
+		// The unit of the next run is taken by force, so that the task cannot be
+		// refused what it was promised.
+		e.in.room--
+		e.in.delayed[r] = struct{}{}
+		if ordered {
+			e.schedRetried(job)
+		}
+		r.becomeDelayed()
 	}
-	r.becomeDelayed()
 	e.in.mu.Unlock()
 	if e.in.optional.completer != nil {
 		e.notify() // it may have held others back for this one
@@ -142,6 +144,12 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	}
 	if m := this.Load(); m != nil {
 		r.endMerged(m)
+	}
+	if !counts { // a forced stop has given it up meanwhile
+		e.late.Add(1)
+		r.setResult(nil)
+		r.endContext()
+		return true
 	}
 	// Deferred, because a hook may call Goexit.
 	defer func() {
@@ -211,6 +219,7 @@ func (r *record) readmit() {
 		e.hookEnded(jobOf(r), OutcomeFailed, err)
 		return
 	}
+	r.tellRequeued()
 	e.limitQueue(r)
 	e.notify()
 }

@@ -61,7 +61,15 @@ func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 			}}))
 		burst(t, e, 8)
 		for range 20 {
-			burst(t, e, 2)
+			// One after the other: a goroutine that has just been woken, or is not
+			// asleep yet, would otherwise let a third be needed for a moment.
+			synctest.Wait()
+			first := occupy(t, e, 1)
+			synctest.Wait()
+			second := occupy(t, e, 1)
+			synctest.Wait()
+			first()
+			second()
 			time.Sleep(10 * time.Second)
 		}
 		synctest.Wait()

@@ -46,7 +46,7 @@ func TestLayout_Words(t *testing.T) {
 }
 
 // The sizes that doc.go tells: of the record of a task, and of what a task that has
-// a context of its own has besides.
+// a context of its own has besides; and of the rest, which most tasks never need.
 func TestLayout_Sizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the sizes are told for 64 bits")
@@ -60,6 +60,9 @@ func TestLayout_Sizes(t *testing.T) {
 	}
 	if future, whole := unsafe.Sizeof(Future[int]{}), unsafe.Sizeof(own{}); future != 40 || whole != 80 {
 		t.Errorf("%d and %d bytes", future, whole)
+	}
+	if extra := unsafe.Sizeof(extra{}); extra != 176 { // which is a class of the allocator
+		t.Errorf("%d bytes", extra)
 	}
 }
 

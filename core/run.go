@@ -229,14 +229,24 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		} else if err != nil {
 			outcome = OutcomeFailed
 		}
+		counts, ordered := w.count(job, outcome)
+		if !counts {
+			return // a forced stop has given it up, and said so
+		}
 		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
-		if w.count(job, outcome) {
+		if ordered {
 			e.schedCompleted(job)
 		}
 		return
 	}
 	point.At(point.Returned)
-	busy, ok := r.leave(0)
+	var busy, ok bool
+	undone := e.cameTooLate(err)
+	if undone {
+		busy, ok, err = e.leaveUndone(r)
+	} else {
+		busy, ok = r.leave(0)
+	}
 	if busy {
 		defer r.settleCalls(busy) // also if a hook calls Goexit
 	}
@@ -246,12 +256,12 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		r.endContext()
 		return
 	}
-	outcome, err := r.verdict(f, err)
-	if outcome == OutcomeUndone {
-		err = e.handBackStarted(job)
+	outcome := OutcomeUndone
+	if !undone {
+		outcome, err = r.verdict(f, err)
 	}
 	r.setResult(err)
-	ordered := w.countAs(job, outcome, busy)
+	_, ordered := w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
@@ -266,13 +276,13 @@ func (w *worker) resolve(job Job, f finding, err error) {
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
 // locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) (counts, ordered bool) {
 	if !busy {
 		return w.count(job, outcome)
 	}
 	e := w.engine
 	slots := e.lockAll()
-	counts, ordered := w.drop(job)
+	counts, ordered = w.drop(job)
 	if counts {
 		e.outside.tally.ended[outcome]++
 	}
@@ -281,18 +291,18 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 		e.late.Add(1)
 	}
 	e.checkIdle()
-	return counts && ordered
+	return counts, counts && ordered
 }
 
-// count counts the end of a job that w has started. It reports whether the
-// scheduler is to be told of it.
-func (w *worker) count(job Job, outcome Outcome) (completed bool) {
+// count counts the end of a job that w has started. It reports whether it was still
+// to be counted, and whether the scheduler is to be told of it.
+func (w *worker) count(job Job, outcome Outcome) (counts, ordered bool) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts, ordered := w.drop(job)
+	counts, ordered = w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
@@ -303,7 +313,7 @@ func (w *worker) count(job Job, outcome Outcome) (completed bool) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
-	return counts && ordered
+	return counts, counts && ordered
 }
 
 // report tells hooks and log that job has ended.

@@ -241,6 +241,7 @@ func (e *Engine) beginDrain() {
 	defer e.endLeaving() // also if a hook calls Goexit
 	delayed := e.takeDelayed()
 	e.countRemoved(OutcomeUndone, len(delayed))
+	e.noteUndone(delayed)
 	served := e.giveBack(len(delayed))
 	in.mu.Unlock()
 	if served > 0 {
