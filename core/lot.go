@@ -47,6 +47,13 @@ type lot struct {
 	byID       atomic.Pointer[[]*worker]
 }
 
+// manyWorkers is how many workers make an engine wide: its tasks wait rather than
+// compute, and what is done for each worker or each wake-up costs more than it saves.
+// See BenchmarkSleep.
+const manyWorkers = 64
+
+func (l *lot) wide() bool { return l.width.Load() > manyWorkers }
+
 // enter and leave count the engine's goroutines.
 func (l *lot) enter() { l.goroutines.Add(1) }
 
