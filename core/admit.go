@@ -88,18 +88,20 @@ const (
 // tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
 	e.rejected[why].Add(1)
-	capacity := 0
-	if s := e.settings.Load(); s != nil {
-		capacity = s.QueueCapacity
-	}
-	return &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+	return e.refusal(err)
+}
+
+// refusal is the error of a call that e, which was made by New, refuses for reason.
+func (e *Engine) refusal(reason error) *RefusedError {
+	return &RefusedError{Engine: e.name, Capacity: e.settings.Load().QueueCapacity, Reason: reason}
 }
 
 // refuseEnded is refuse for a submitter whose context has ended.
 func (e *Engine) refuseEnded(ctx context.Context) error {
+	e.rejected[reasonContext].Add(1)
 	own, cause := whyGivenUp(ctx)
-	err := e.refuse(reasonContext, cause)
-	err.(*RefusedError).own = own
+	err := e.refusal(cause)
+	err.own = own
 	return err
 }
 

@@ -39,8 +39,8 @@ type Engine struct {
 	patience atomic.Int32 // how long the next wait for a result watches (wait.go)
 	short    atomic.Int32 // how many waits in a row were short
 	waits    atomic.Uint32
-	exits    atomic.Uint32 // how many tasks called Goexit
-	settings atomic.Pointer[settings]
+	exits    atomic.Uint32          // how many tasks called Goexit
+	settings atomic.Pointer[Config] // in force, complete; replaced as a whole
 	chain    atomic.Pointer[chain]
 	kinds    [kindPlaces]atomic.Pointer[kind]
 	hooks    atomic.Pointer[hookSet]
@@ -60,16 +60,6 @@ type Engine struct {
 	rejected [reasons]atomic.Uint64
 	late     atomic.Uint64
 	failures atomic.Uint64 // panics of functions that are not tasks
-}
-
-// settings is the configuration in force.
-type settings struct{ Config }
-
-func (s *settings) keep() int {
-	if s.Prealloc && s.IdleTimeout < 0 {
-		return MaxWorkers
-	}
-	return s.MinIdle
 }
 
 // made reports whether e was made by New.
@@ -101,7 +91,7 @@ func New(options ...Option) (*Engine, error) {
 	var end context.CancelCauseFunc
 	e.after, end = context.WithCancelCause(base)
 	end(errReturned)
-	e.settings.Store(&settings{c})
+	e.settings.Store(&c)
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	e.procs.Store(int32(runtime.GOMAXPROCS(0)))
 	e.patience.Store(patienceMax)
@@ -277,5 +267,5 @@ func (e *Engine) notRunning() error {
 	if !e.made() {
 		return errNotMade()
 	}
-	return &RefusedError{Engine: e.name, Reason: ErrClosed}
+	return e.refusal(ErrClosed)
 }

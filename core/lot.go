@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,13 @@ type lot struct {
 	watched    time.Time     // when the last has ended in vain, unless that was judged; the same
 	byID       atomic.Pointer[[]*worker]
 }
+
+// manyWorkers is how many workers make an engine wide: its tasks wait rather than
+// compute, and what is done for each worker or each wake-up costs more than it saves.
+// See BenchmarkSleep.
+const manyWorkers = 64
+
+func (l *lot) wide() bool { return l.width.Load() > manyWorkers }
 
 // enter and leave count the engine's goroutines.
 func (l *lot) enter() { l.goroutines.Add(1) }
@@ -271,17 +279,25 @@ func (e *Engine) closeLot() {
 // one timer, and only while there are more spares than are to be kept, so an
 // idle engine ticks at most until it is down to those. The caller holds mu.
 func (e *Engine) armIdle() {
-	l, s := &e.lot, e.settings.Load()
-	if l.timing || l.closing || s.IdleTimeout < 0 || len(l.spares) <= s.keep() {
+	l, c := &e.lot, e.settings.Load()
+	if l.timing || l.closing || len(l.spares) <= c.keep() {
 		return
 	}
 	l.timing = true
 	l.low = len(l.spares)
 	if l.timer == nil {
-		l.timer = time.AfterFunc(s.IdleTimeout, e.endIdle)
+		l.timer = time.AfterFunc(c.IdleTimeout, e.endIdle)
 	} else {
-		l.timer.Reset(s.IdleTimeout)
+		l.timer.Reset(c.IdleTimeout)
 	}
+}
+
+// keep is how many idle goroutines are kept, however long they are idle.
+func (c *Config) keep() int {
+	if c.IdleTimeout < 0 {
+		return math.MaxInt
+	}
+	return c.MinIdle
 }
 
 // rearmIdle makes changed settings count for goroutines that are idle already.
@@ -299,11 +315,11 @@ func (e *Engine) rearmIdle() {
 // the longest idle first.
 func (e *Engine) endIdle() {
 	point.At(point.Expire)
-	l, s := &e.lot, e.settings.Load()
+	l, c := &e.lot, e.settings.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timing = false
-	if n := min(l.low, len(l.spares)-s.keep()); n > 0 {
+	if n := min(l.low, len(l.spares)-c.keep()); n > 0 {
 		for _, w := range l.spares[:n] {
 			w.wake <- nil
 		}

@@ -97,7 +97,7 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	if !e.in.visible.Load() || point.Fail(point.Share) {
 		return Job{}
 	}
-	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && e.lot.width.Load() <= fewSlots && e.in.thin.Load() {
+	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && !e.lot.wide() && e.in.thin.Load() {
 		// Few submitters wait for a turn on a processor to fill the queue again:
 		// better now than when the last job is gone, and all workers are idle. See
 		// BenchmarkBusy.
@@ -119,7 +119,7 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	}
 	served := 0
 	hungry := e.signal.Load()&signalHungry != 0
-	if hungry || !s.earns {
+	if hungry || !s.earns { // only an earner may keep credit (room.go)
 		e.in.room += s.credit
 		s.credit = 0
 	}

@@ -51,9 +51,10 @@ import (
 // microseconds, so to watch for about as long costs at most twice what is best
 // (the ski rental rule). The time adapts to the gaps between jobs. It doubles
 // when a job came late in it, or so soon after it that the longest watch would
-// have seen it, and halves when the gap was longer. It is counted in rounds and not in time,
-// because in a testing/synctest bubble time stands still while a goroutine runs.
-// Between rounds it yields the processor to whoever can use it. See BenchmarkWait.
+// have seen it, and halves when the gap was longer. The watch itself is counted in
+// rounds and not in time, because in a testing/synctest bubble time stands still while
+// a goroutine runs; there every gap looks short. Between rounds it yields the processor
+// to whoever can use it. See BenchmarkWait.
 
 const (
 	watchMin    = 1 << 2
@@ -80,11 +81,11 @@ func (e *Engine) notify() {
 
 // wake takes the seat and gives it, with an idle slot, to a goroutine.
 func (e *Engine) wake() {
-	point.At(point.Notify) // not in notify, which is inlined where each task is pushed
+	point.At(point.Notify) // not in notify, which is called for each task
 	if e.signal.Load()&(signalPaused|signalStopping) != 0 {
 		return
 	}
-	if e.lot.width.Load() <= fewSlots {
+	if !e.lot.wide() {
 		e.followProcs() // takes a lock of Go's own scheduler; with many workers one of their looks is never far
 	}
 	e.wakeOne()

@@ -261,9 +261,9 @@ func (r *record) reject() RejectPolicy {
 	return rejectDefault
 }
 
-// limits returns the task's limits; zero for none.
-func (r *record) limits(s *settings) (queue, run time.Duration) {
-	queue, run = s.QueueLimit, s.RunLimit
+// limits returns the task's limits, where c is in force; zero for none.
+func (r *record) limits(c *Config) (queue, run time.Duration) {
+	queue, run = c.QueueLimit, c.RunLimit
 	if a := r.attributes(); a != nil {
 		if a.QueueLimit != 0 {
 			queue = max(a.QueueLimit, 0)

@@ -42,15 +42,11 @@ func (e *Engine) gather() bool {
 	return in.room > 0
 }
 
-// fewSlots is how many workers an engine may have for its slots' credits to be
-// looked through without being asked to be returned.
-const fewSlots = 64
-
 // glean is gather for a submitter that will look again soon: it leaves the
 // workers in peace, where that is cheap. The caller holds in.mu.
 func (e *Engine) glean() bool {
 	if e.signal.Load()&signalHungry == 0 {
-		if e.lot.width.Load() > fewSlots {
+		if e.lot.wide() { // to look through all slots for each submitter would be dear
 			return e.gather()
 		}
 		e.collect()

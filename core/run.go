@@ -140,12 +140,12 @@ func (w *worker) prepare(r *record) error {
 		return &notRunError{cause}
 	}
 	x := r.extra.Load()
-	s := w.engine.settings.Load()
-	if x == nil && s.RunLimit == 0 {
+	c := w.engine.settings.Load()
+	if x == nil && c.RunLimit == 0 {
 		return nil
 	}
 	r.stopTimer()
-	if _, run := r.limits(s); run > 0 {
+	if _, run := r.limits(c); run > 0 {
 		x = r.needExtra()
 		end := time.Now().Add(run)
 		x.runLimit = run

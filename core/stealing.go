@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -49,20 +50,28 @@ type slot struct {
 	dropped  int    // dead entries that have left, and still count as such (evict.go)
 }
 
-// paddedSlot is a slot that shares no cache line with another: it is 384 bytes long on
-// 64 bits, and the allocator places objects of that size on whole lines.
+// paddedSlot is a slot that shares no cache line with another. A slot that has outgrown
+// it does not compile.
 type paddedSlot struct {
 	slot
-	_ [384 - 216]byte
+	_ [paddedSize - unsafe.Sizeof(slot{})]byte
 }
 
-// newSlot makes a slot. Those of an engine of very many workers are not padded: their
-// tasks wait more than they run.
+// paddedSize is a size class of the allocator, which on 64 bits places objects of it one
+// after another from the beginning of a page, and a multiple of a cache line, also where
+// lines come in pairs or have 128 bytes. Objects of more than 512 bytes would begin with
+// the allocator's own header.
+const paddedSize = 384
+
+// newSlot makes a slot. Those of an engine of many workers are not padded, but for the
+// first: their tasks wait more than they run.
 func newSlot(index int) *slot {
-	if index >= fewSlots {
+	if index >= manyWorkers {
 		return &slot{index: index}
 	}
-	return &(&paddedSlot{slot: slot{index: index}}).slot
+	padded := new(paddedSlot)
+	padded.index = index
+	return &padded.slot
 }
 
 // noSequence is the sequence of children, which have no place in the order of the
