@@ -265,10 +265,7 @@ func (e *Engine) sweepDeadScheduled() {
 
 // isDeadScheduled reports whether an entry of the scheduler is dead.
 func (e *Engine) isDeadScheduled(job Job) bool {
-	if r := job.record(); r != nil && phase(r.state.Load()) != phaseQueued {
-		return true
-	}
-	return e.in.optional.stored[job] == 0
+	return !job.waits() || e.in.optional.stored[job] == 0
 }
 
 // resized tells the user's scheduler how many workers there are.

@@ -48,7 +48,7 @@ const (
 
 func (p RejectPolicy) known() bool { return p < rejectEnd }
 
-// String returns the name of p, as in configuration files.
+// String returns the name of p in lower case, such as "caller-runs".
 func (p RejectPolicy) String() string {
 	names := [...]string{"default", "wait", "fail", "caller-runs", "discard-newest", "discard-oldest", "displace-lowest", "ask"}
 	if int(p) < len(names) {
@@ -72,7 +72,7 @@ const (
 	panicEnd
 )
 
-// String returns the name of p, as in configuration files.
+// String returns the name of p in lower case.
 func (p PanicPolicy) String() string {
 	switch p {
 	case PanicContain:

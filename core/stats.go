@@ -154,21 +154,14 @@ func (t *tally) outstanding() uint64 { return t.accepted - t.again - t.sum() }
 // waker of a user's scheduler: see wakeScheduled, which says why it is safe.
 func (e *Engine) lockAll() []*slot {
 	e.in.lock()
-	e.lot.mu.Lock()
-	slots := e.lot.slots
-	for _, s := range slots {
-		s.mu.Lock()
-	}
+	slots := e.lockSlots()
 	e.outside.mu.Lock()
 	return slots
 }
 
 func (e *Engine) unlockAll(slots []*slot) {
 	e.outside.mu.Unlock()
-	for _, s := range slots {
-		s.mu.Unlock()
-	}
-	e.lot.mu.Unlock()
+	e.unlockSlots(slots)
 	e.in.mu.Unlock()
 }
 
