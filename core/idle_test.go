@@ -82,6 +82,29 @@ func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 	})
 }
 
+// The id of a goroutine that has ended is used again, so an engine that is now busy and
+// now idle does not grow.
+func TestIdle_IDsAreUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var most, started atomic.Int64
+		e := engineFor(t, core.WithWorkers(3), core.WithIdleTimeout(time.Second, 0),
+			core.WithHooks(core.Hooks{Worker: func(id int, start bool) {
+				if start {
+					started.Add(1)
+					most.Store(max(most.Load(), int64(id)))
+				}
+			}}))
+		for range 20 {
+			burst(t, e, 3)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if started.Load() != 20*3 || most.Load() != 2 {
+			t.Errorf("%d goroutines were started, with ids up to %d", started.Load(), most.Load())
+		}
+	})
+}
+
 func TestIdle_MinIdleAndForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engineFor(t, core.WithWorkers(8), core.WithIdleTimeout(time.Second, 3))

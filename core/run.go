@@ -261,7 +261,7 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		outcome, err = r.verdict(f, err)
 	}
 	r.setResult(err)
-	_, ordered := w.countAs(job, outcome, busy)
+	ordered := w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
@@ -276,13 +276,14 @@ func (w *worker) resolve(job Job, f finding, err error) {
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
 // locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) (counts, ordered bool) {
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) (ordered bool) {
 	if !busy {
-		return w.count(job, outcome)
+		_, ordered = w.count(job, outcome)
+		return ordered
 	}
 	e := w.engine
 	slots := e.lockAll()
-	counts, ordered = w.drop(job)
+	counts, ordered := w.drop(job)
 	if counts {
 		e.outside.tally.ended[outcome]++
 	}
@@ -291,7 +292,7 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) (counts, ordered b
 		e.late.Add(1)
 	}
 	e.checkIdle()
-	return counts, counts && ordered
+	return counts && ordered
 }
 
 // count counts the end of a job that w has started. It reports whether it was still

@@ -89,16 +89,10 @@ func (r *soakRound) task(id int, draw uint64, depth int) core.Task[int] {
 
 // fall panics, with values of several kinds.
 func fall(id int) {
-	switch id % 4 {
-	case 0:
-		panic(errFailed)
-	case 1:
-		var none []int
-		_ = none[id]
-	case 2:
-		panic(any(nil))
+	if id%5 == 0 {
+		_ = make([]int, 0, 1)[id+1]
 	}
-	panic(id)
+	panic([]any{errFailed, nil, id, "text"}[id%4])
 }
 
 // inside submits and waits inside a task.
