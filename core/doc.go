@@ -35,7 +35,7 @@
 //
 //	Submit        returns a future; waits for room in the queue under the default policy
 //	TrySubmit     never waits for room
-//	SubmitAll     a batch: one reservation of room, one wake-up
+//	SubmitAll     a batch: one reservation of room and one wake-up for many tasks
 //	Run           Submit and Await in one call
 //	Engine.Go     a plain function, fire and forget
 //	Engine.GoAll  a batch of them
@@ -71,9 +71,6 @@
 // task that was cancelled.
 // [AwaitAny] waits for the first of several futures; package core/flow has All, Any,
 // Race and Settle.
-//
-// [AwaitAny] waits for the first of several futures; package flow builds on it: all,
-// any, the first.
 //
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed
