@@ -14,7 +14,8 @@ import (
 // accepted, in the order of tasks, always a prefix; if that is not all of them, the
 // error says what stopped it, and the others will never run. Under RejectWait it
 // waits for room as often as it needs to. Under every other policy the tasks
-// that fit are taken as a batch and the policy applies to each of the others.
+// that fit are taken as a batch and the policy applies to each of the others. A nil
+// task among them refuses all, and so does one that brings an invalid attribute.
 //
 // About a hundred at a time cost one reservation of capacity, one wake-up and one
 // allocation; see BenchmarkSubmitAll. Those futures keep each other's values alive, and
@@ -48,12 +49,17 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
 		}
 	}
+	brought := false // some task brings attributes
+	var last unsafe.Pointer
 	for i, task := range tasks {
 		if isNilTask(task) {
 			if !e.made() {
 				break
 			}
 			return nil, e.refused(e.refuse(reasonInvalid, invalidf("task %d of %d is nil", i, len(tasks))), attrs)
+		}
+		if w := (*words)(unsafe.Pointer(&task)); w.kind != last {
+			last, brought = w.kind, brought || brings(task)
 		}
 	}
 	if err := e.check(ctx, false); err != nil {
@@ -78,12 +84,13 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 		return futures[:accepted:accepted], err
 	}
 	var slab []Future[T]
-	attributed := attrs != nil // some task may have attributes
+	attributed := attrs != nil || brought // some task may have attributes
 	for i, task := range tasks {
 		if len(slab) == 0 {
-			if a.worker == nil && i > 0 {
+			if i > 0 && a.worker == nil && !brought {
 				// These may start while the rest is made. Children are stored as one,
-				// so that they start in their order.
+				// so that they start in their order; and where tasks are asked for
+				// their attributes, nobody is let in before all have answered.
 				n, err := e.enqueueAll(&a, records[accepted:i], attributed, try)
 				if accepted += n; err != nil {
 					return stop(i, err)
@@ -105,7 +112,6 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 		}
 		futures[i] = f
 		if o.kind.brings {
-			attributed = true
 			if err := f.setAttributes(attrs, task); err != nil {
 				return stop(i+1, err)
 			}

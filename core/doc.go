@@ -35,7 +35,7 @@
 //
 //	Submit        returns a future; waits for room in the queue under the default policy
 //	TrySubmit     never waits for room
-//	SubmitAll     a batch: one reservation of room, one wake-up
+//	SubmitAll     a batch: one reservation of room and one wake-up for many tasks
 //	Run           Submit and Await in one call
 //	Engine.Go     a plain function, fire and forget
 //	Engine.GoAll  a batch of them

@@ -18,14 +18,30 @@ func (r *record) awaitOutside(ctx context.Context) error {
 	if ctx.Done() == nil && e.helps() && e.runBorrowed(r) {
 		return nil
 	}
-	if r.watchResult() {
+	busy := e.needsProcessors()
+	if !busy && r.watchResult() {
 		e.waited(0)
 		return nil
 	}
 	began := time.Now()
-	err := r.sleep(ctx)
+	if busy {
+		// Whoever gets the processor back is often late enough to find a whole batch
+		// done; see BenchmarkSubmitAll.
+		runtime.Gosched()
+	}
+	var err error
+	if !ended(r.state.Load()) {
+		err = r.sleep(ctx)
+	}
 	e.waited(time.Since(began))
 	return err
+}
+
+// needsProcessors reports whether the workers have use for the processor of a
+// goroutine that waits outside.
+func (e *Engine) needsProcessors() bool {
+	procs := e.procs.Load()
+	return procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible()
 }
 
 // waited takes note of how long a wait outside the engine was. A busy machine
@@ -116,13 +132,6 @@ func (e *Engine) startBorrowed(job Job) *worker {
 // to about two microseconds, and is counted in looks: see park.go.
 func (r *record) watchResult() bool {
 	e := r.engine()
-	procs := e.procs.Load()
-	if procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible() {
-		// The workers have use for this processor. Whoever gets it back is often late
-		// enough to find a whole batch done; see BenchmarkSubmitAll.
-		runtime.Gosched()
-		return ended(r.state.Load())
-	}
 	rounds := e.patience.Load()
 	for range rounds {
 		for range patienceLooks {

@@ -239,6 +239,19 @@ func TestIdle_FollowsProcessors(t *testing.T) {
 	}
 }
 
+// So does that of an engine with very many workers, and at once.
+func TestIdle_ManyFollowProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(100))
+	e := engineFor(t)
+	for _, procs := range []int{2, 80, 70} {
+		runtime.GOMAXPROCS(procs)
+		burst(t, e, procs)
+		if n := e.Stats().Workers; n != procs {
+			t.Errorf("%d workers on %d processors", n, procs)
+		}
+	}
+}
+
 // hasty is a scheduler that calls its waker inside its methods, and wants to
 // know how many workers there are.
 type hasty struct {

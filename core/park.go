@@ -50,11 +50,11 @@ import (
 // more than one processor: to wake a sleeping processor takes tens of
 // microseconds, so to watch for about as long costs at most twice what is best
 // (the ski rental rule). The time adapts to the gaps between jobs. It doubles
-// when a job came late in it, or so soon after it that the longest watch would
-// have seen it, and halves when the gap was longer. The watch itself is counted in
-// rounds and not in time, because in a testing/synctest bubble time stands still while
-// a goroutine runs; there every gap looks short. Between rounds it yields the processor
-// to whoever can use it. See BenchmarkWait.
+// when a job came late in it, or after it within the time that the longest watch
+// takes, and halves when the next job came later than that. The watch itself is
+// counted in rounds and not in time, because in a testing/synctest bubble time stands
+// still while a goroutine runs; there every gap looks short. Between rounds it yields
+// the processor to whoever can use it. See BenchmarkWait.
 
 const (
 	watchMin    = 1 << 2
@@ -85,8 +85,8 @@ func (e *Engine) wake() {
 	if e.signal.Load()&(signalPaused|signalStopping) != 0 {
 		return
 	}
-	if !e.lot.wide() {
-		e.followProcs() // takes a lock of Go's own scheduler; with many workers one of their looks is never far
+	if !e.lot.wide() || e.settings.Load().Workers == 0 {
+		e.followProcs() // takes a lock of Go's own scheduler, so not for many workers whose number was given
 	}
 	e.wakeOne()
 }
@@ -233,8 +233,8 @@ func pause(turns int) {
 	}
 }
 
-// judgeWatch adapts the time that the next watch takes to the gap that the last has
-// not bridged. The caller has the seat.
+// judgeWatch adapts the time that the next watch takes to the rest of the gap, which
+// the last has not bridged. The caller has the seat.
 func (l *lot) judgeWatch() {
 	if l.watched.IsZero() {
 		return
