@@ -130,8 +130,17 @@ func (r *record) interrupted() error {
 	if cause := r.canceled(); cause != nil {
 		return cause
 	}
-	_, cause := r.inherited()
-	return cause
+	if _, cause := r.inherited(); cause != nil {
+		return cause
+	}
+	// The context of a task above ends by a clock of its own at that task's run limit,
+	// and this one with it, perhaps before the limit is noted.
+	if x := r.extra.Load(); x != nil {
+		if m := x.place(x.again.Load()).Load(); m != nil && m.Err() != nil && !m.returned.Load() {
+			return context.Cause(m)
+		}
+	}
+	return nil
 }
 
 // endContext ends the task's context when the task has returned, and forgets

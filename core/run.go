@@ -194,8 +194,14 @@ func (w *worker) conclude(job Job, err error) {
 				outcome = OutcomeFailed
 			}
 		}
-		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
-		if w.count(job, outcome) {
+		counts, ordered := w.count(job, outcome)
+		switch { // deferred, because the user's scheduler may call Goexit
+		case counts:
+			defer e.report(job, outcome, err)
+		case outcome == OutcomePanicked: // its end was told when it was given up
+			defer e.reportPanic(job, err)
+		}
+		if counts && ordered {
 			e.schedCompleted(job)
 		}
 		return
@@ -217,6 +223,9 @@ func (w *worker) conclude(job Job, err error) {
 		defer r.settleCalls(busy) // also if a hook calls Goexit
 	}
 	if !ok {
+		if f.panicked {
+			defer e.reportPanic(job, err) // its end was told when it was given up
+		}
 		w.countAs(job, OutcomeAbandoned, busy)
 		r.setResult(nil)
 		r.endContext()
@@ -244,7 +253,8 @@ func (w *worker) conclude(job Job, err error) {
 // locks are taken.
 func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 	if !busy {
-		return w.count(job, outcome)
+		counts, ordered := w.count(job, outcome)
+		return counts && ordered
 	}
 	e := w.engine
 	slots := e.lockAll()
@@ -260,15 +270,15 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 	return counts && ordered
 }
 
-// count counts the end of a job that w has started. It reports whether the
-// scheduler is to be told of it.
-func (w *worker) count(job Job, outcome Outcome) (completed bool) {
+// count counts the end of a job that w has started. It reports false if a forced
+// stop has given the job up, and counted it, and whether the scheduler knows of it.
+func (w *worker) count(job Job, outcome Outcome) (counts, ordered bool) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts, ordered := w.drop(job)
+	counts, ordered = w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
@@ -279,7 +289,7 @@ func (w *worker) count(job Job, outcome Outcome) (completed bool) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
-	return counts && ordered
+	return counts, ordered
 }
 
 // report tells hooks and log that job has ended.
