@@ -86,6 +86,9 @@ func (m *model) left(k *modelTask, o order) {
 func (m *model) again(k *modelTask, after time.Duration) {
 	m.retried++
 	k.attempts++
+	if k.granted { // it was started out of turn, and its first entry still counts
+		m.order, k.stale = nil, true
+	}
 	k.slot, k.foreign, k.expired, k.own = false, false, false, nil
 	for _, t := range m.tasks {
 		if t.awaits == k && t.inside && !m.draining { // it sleeps from now on
@@ -162,7 +165,7 @@ func (m *model) grant(k *modelTask) {
 		k = k.awaits
 	}
 	if _, claims := m.config.Scheduler.(core.Claimer); m.custom && claims && k.at == atQueue && !slices.Contains(m.granted, k) {
-		m.granted = append(m.granted, k)
+		m.granted, k.granted = append(m.granted, k), true
 	}
 }
 
@@ -259,7 +262,7 @@ func (m *model) expire(now time.Time) {
 		case atDelay:
 			m.enter(k, false)
 		case atWork:
-			if k.expired = true; !k.function && k.own == nil {
+			if k.expired, k.tied = true, m.tied; !k.function && k.own == nil {
 				k.own = core.ErrTaskTimeout
 				marked = append(marked, m.mark(k, core.ErrTaskTimeout)...)
 			}

@@ -67,9 +67,11 @@ type modelTask struct {
 	slot     bool       // it has a slot and uses it
 	awaits   *modelTask // what it waits for
 	inside   bool       // that runs on this task's own goroutine, in its slot
+	granted  bool       // its scheduler has let it start out of turn
 	stale    bool       // it has run so and is queued again: its first entry counts, too
 	wants    int        // since which step it wants its slot back; 0 for not
 	expired  bool       // it is over its run limit
+	tied     bool       // and something else happened at the same moment
 	given    bool       // a forced stop has given it up, and its body still runs
 	exited   bool       // and has called Goexit after that
 	lost     bool       // the context it was submitted with has ended
@@ -292,7 +294,7 @@ func (m *model) goOn(k *modelTask) {
 // obey is the end of k because its context has ended.
 func (m *model) obey(k *modelTask) {
 	limit := k.expired && k.own == core.ErrTaskTimeout
-	if limit && m.tied && k.parent != nil { // the parent's limit may have passed in the same moment
+	if limit && k.tied && k.parent != nil { // the parent's limit may have passed in the same moment
 		_, err := k.future.GetWithTimeout(0)
 		limit = errors.As(err, new(*core.TimeoutError))
 	}
