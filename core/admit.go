@@ -113,6 +113,7 @@ type admission struct {
 	task   *record // the task of this engine that submits; nil outside
 	worker *worker // its worker
 
+	function  bool    // job is a function, even if it has a record
 	submitter *record // the task that submits, of whatever engine
 }
 

@@ -124,7 +124,9 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	if counts {
 		// The unit of the next run is taken by force, so that the task cannot be
 		// refused what it was promised.
-		e.in.room--
+		if e.in.room--; e.in.room < 0 {
+			e.gather() // or else children would get in by what the slots have got back
+		}
 		e.in.delayed[r] = struct{}{}
 		if ordered {
 			e.schedRetried(job)

@@ -56,7 +56,7 @@ type Engine struct {
 	allKinds  map[unsafe.Pointer]*kind // guarded by kindLock
 	stop      stopping
 
-	cancels  atomic.Uint64 // how often a running task was cancelled
+	cancels  atomic.Uint64 // how often a running task was cancelled; not zero once one has a run limit
 	rejected [reasons]atomic.Uint64
 	late     atomic.Uint64
 	failures atomic.Uint64 // panics of functions that are not tasks

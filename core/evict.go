@@ -192,6 +192,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 }
 
 // lowest returns the place of the newest job of the lowest priority below p.
+// Children, which never were in the shared queue, count as older than what was.
 func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 	best := p
 	consider := func(entry *Job) bool {
@@ -204,7 +205,14 @@ func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 		return true
 	}
 	for _, s := range slots {
-		s.each(consider)
+		s.eachChild(consider)
+	}
+	batches := slices.Clone(slots)
+	slices.SortFunc(batches, func(a, b *slot) int { return cmp.Compare(a.sequence, b.sequence) })
+	for _, s := range batches {
+		if s.sequence < noSequence {
+			s.eachBatch(consider)
+		}
 	}
 	e.in.queue.each(consider)
 	return place

@@ -29,7 +29,8 @@ func (e *Engine) Config() Config {
 // as t.Handle, which is a new one each time it is written down, counts as changed.
 // Growing lets waiting submitters in; shrinking lets running
 // tasks finish and loses no queued ones. Limits that change count for tasks that
-// are submitted, or started, from then on.
+// are submitted, or started, from then on; but a function that Go has taken while
+// there were none has none.
 //
 // The error matches ErrConfig, and names every fault, or it is a *RefusedError that
 // matches ErrClosed once the engine has come to its end, or ErrInvalid for an engine

@@ -156,8 +156,8 @@ func (e *Engine) admitNow(a *admission) error {
 // admitDiscarded accepts the newcomer and gives it up at once.
 func (e *Engine) admitDiscarded(a *admission) error {
 	r := a.job.record()
-	if r == nil {
-		return e.refuse(reasonDiscard, ErrDiscarded)
+	if r == nil || a.function {
+		return e.refuse(reasonDiscard, ErrDiscarded) // there is no future to tell
 	}
 	in := &e.in
 	in.lock()

@@ -230,10 +230,12 @@ func (w *worker) resolve(job Job, f finding, err error) {
 			outcome = OutcomeFailed
 		}
 		counts, ordered := w.count(job, outcome)
-		if !counts {
-			return // a forced stop has given it up, and said so
+		switch { // deferred, because the user's scheduler may call Goexit
+		case counts:
+			defer e.report(job, outcome, err)
+		case outcome == OutcomePanicked: // its end was told when it was given up
+			defer e.reportPanic(job, err)
 		}
-		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
 		if ordered {
 			e.schedCompleted(job)
 		}
@@ -251,6 +253,9 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		defer r.settleCalls(busy) // also if a hook calls Goexit
 	}
 	if !ok {
+		if f.panicked {
+			defer e.reportPanic(job, err) // its end was told when it was given up
+		}
 		w.countAs(job, OutcomeAbandoned, busy)
 		r.setResult(nil)
 		r.endContext()

@@ -176,16 +176,30 @@ func (s *slot) stealFrom(victim *slot) bool {
 // each calls visit with the place of each entry, the oldest of each kind first,
 // until it returns false.
 func (s *slot) each(visit func(place *Job) bool) {
-	for i := s.first; i < s.end; i++ {
-		if !visit(&s.batch[i]) {
-			return
+	if s.eachBatch(visit) {
+		eachOf(s.children[s.oldest:], visit)
+	}
+}
+
+// eachChild is each for children alone.
+func (s *slot) eachChild(visit func(place *Job) bool) {
+	if s.sequence < noSequence || s.eachBatch(visit) {
+		eachOf(s.children[s.oldest:], visit)
+	}
+}
+
+// eachBatch is each for the batch alone. It reports whether visit always did.
+func (s *slot) eachBatch(visit func(place *Job) bool) bool {
+	return eachOf(s.batch[s.first:s.end], visit)
+}
+
+func eachOf(places []Job, visit func(place *Job) bool) bool {
+	for i := range places {
+		if !visit(&places[i]) {
+			return false
 		}
 	}
-	for i := s.oldest; i < len(s.children); i++ {
-		if !visit(&s.children[i]) {
-			return
-		}
-	}
+	return true
 }
 
 // sweep removes the entries that are dead or for which drop returns true.
