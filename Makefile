@@ -2,7 +2,7 @@
 # Nothing here does more than what CONTRIBUTING.md says to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help ci quick test race lint cover allocs cross check outside bench tidy fix apidiff release-check
+.PHONY: help ci quick long test race lint cover allocs cross check outside bench tidy fix apidiff release-check
 
 REPO := GOWORK=off go -C .ci/tools run ./repo
 
@@ -14,6 +14,9 @@ ci: ## everything that the public workflow checks
 
 quick: ## the same without the slow steps
 	@bash .ci/run -quick
+
+long: ## the long tier: hours of schedules, soak, repetition, mutants
+	@bash .ci/run -long
 
 test: ## run all tests
 	go test work

@@ -17,7 +17,8 @@ import (
 //
 // where room is kept by the intake and a slot's credit are the units it got
 // back by starting jobs and has not returned yet. Children take their unit from
-// their slot's credit, so a tree of tasks runs without touching the intake.
+// their slot's credit, so a tree of tasks runs without touching the intake. A slot
+// that may get credit is listed as an earner before it does (room.go).
 // Only when room looks used up are the credits gathered. As long as somebody
 // waits for room, or the queue was just seen full, the engine is "hungry":
 // slots then return each unit at once, and it goes to the first who waits.
@@ -47,6 +48,8 @@ type intake struct {
 	dead      int // entries that were cancelled or claimed in place and are still stored, about
 	look      int // how many there have to be for the next look at the slots
 
+	earners []*slot // the slots that may have credit (room.go)
+
 	first, last *blockedJob // who waits for room, in order
 	blocked     int
 	delayed     map[*record]struct{}
@@ -58,13 +61,11 @@ type intake struct {
 // rarely, before sync.Mutex puts the goroutine to sleep: with many goroutines
 // waiting to run, that one never looks twice. See BenchmarkGo.
 func (in *intake) lock() {
-	for pause := 8; pause <= 64; pause *= 2 {
+	for turns := 8; turns <= 64; turns *= 2 {
 		if in.mu.TryLock() {
 			return
 		}
-		for i := range pause { // some nanoseconds
-			_ = i
-		}
+		pause(turns)
 	}
 	in.mu.Lock()
 }
@@ -87,18 +88,20 @@ const (
 // tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
 	e.rejected[why].Add(1)
-	capacity := 0
-	if s := e.settings.Load(); s != nil {
-		capacity = s.QueueCapacity
-	}
-	return &RefusedError{Engine: e.name, Capacity: capacity, Reason: err}
+	return e.refusal(err)
+}
+
+// refusal is the error of a call that e, which was made by New, refuses for reason.
+func (e *Engine) refusal(reason error) *RefusedError {
+	return &RefusedError{Engine: e.name, Capacity: e.settings.Load().QueueCapacity, Reason: reason}
 }
 
 // refuseEnded is refuse for a submitter whose context has ended.
 func (e *Engine) refuseEnded(ctx context.Context) error {
+	e.rejected[reasonContext].Add(1)
 	own, cause := whyGivenUp(ctx)
-	err := e.refuse(reasonContext, cause)
-	err.(*RefusedError).own = own
+	err := e.refusal(cause)
+	err.own = own
 	return err
 }
 
@@ -110,6 +113,7 @@ type admission struct {
 	task   *record // the task of this engine that submits; nil outside
 	worker *worker // its worker
 
+	function  bool    // job is a function, even if it has a record
 	submitter *record // the task that submits, of whatever engine
 }
 
@@ -185,18 +189,22 @@ func (e *Engine) storeFor(job Job) error {
 
 // storeAll is store for n jobs, for which there is room. It returns how many it
 // stored. The caller holds in.mu.
-func (e *Engine) storeAll(n int, job func(int) Job) (stored int, err error) {
+func (e *Engine) storeAll(n int, jobs jobList) (stored int, err error) {
 	in := &e.in
 	if in.scheduler != nil {
 		for i := range n {
-			if err := e.store(job(i)); err != nil {
+			if err := e.store(jobs.at(i)); err != nil {
 				return i, err
 			}
 		}
 		return n, nil
 	}
-	for i := range n {
-		in.queue.push(job(i))
+	if jobs.fns != nil {
+		in.queue.pushFuncs(jobs.fns[:n])
+	} else {
+		for _, r := range jobs.records[:n] {
+			in.queue.push(jobOf(r))
+		}
 	}
 	in.room -= n
 	in.accepted += uint64(n)
@@ -207,18 +215,24 @@ func (e *Engine) storeAll(n int, job func(int) Job) (stored int, err error) {
 // admitChild stores a child in the slot of the task that submits it. It reports
 // done = false if the child has to go the common way.
 func (e *Engine) admitChild(a *admission) (done bool, err error) {
-	n, err := e.admitChildren(a, 1, func(int) Job { return a.job })
+	var one jobList
+	if r := a.job.record(); r != nil {
+		one.records = []*record{r}
+	} else {
+		one.fns = []func(){a.job.function()}
+	}
+	n, err := e.admitChildren(a, one)
 	return n == 1 || err != nil, err
 }
 
-// admitChildren stores as many of count children as get a unit in the slot of the
-// task that submits them, so that the first of them is the newest, and is started
-// first.
-func (e *Engine) admitChildren(a *admission, count int, job func(int) Job) (n int, err error) {
+// admitChildren stores as many children as get a unit in the slot of the task that
+// submits them, so that the first of them is the newest, and is started first.
+func (e *Engine) admitChildren(a *admission, jobs jobList) (n int, err error) {
 	s := a.worker.slot.Load()
 	if s == nil {
 		return 0, nil
 	}
+	count := jobs.len()
 	for lent := false; ; lent = true {
 		point.At(point.AdmitChild)
 		s.mu.Lock()
@@ -241,7 +255,7 @@ func (e *Engine) admitChildren(a *admission, count int, job func(int) Job) (n in
 		s.credit -= n
 		s.tally.accepted += uint64(n)
 		for i := n - 1; i >= 0; i-- {
-			s.children = append(s.children, job(i))
+			s.children = append(s.children, jobs.at(i))
 		}
 		s.mu.Unlock()
 		break

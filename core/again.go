@@ -113,11 +113,7 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	if s == nil {
 		s = &e.outside
 	}
-	// The unit of the next run is taken by force, so that the task cannot be
-	// refused what it was promised.
-	e.in.room--
 	held := e.in.held
-	e.in.delayed[r] = struct{}{}
 	s.mu.Lock()
 	counts, ordered := w.drop(job)
 	if counts {
@@ -125,10 +121,18 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 		s.tally.accepted++
 	}
 	s.mu.Unlock()
-	if counts && ordered {
-		e.schedRetried(job)
+	if counts {
+		// The unit of the next run is taken by force, so that the task cannot be
+		// refused what it was promised.
+		if e.in.room--; e.in.room < 0 {
+			e.gather() // or else children would get in by what the slots have got back
+		}
+		e.in.delayed[r] = struct{}{}
+		if ordered {
+			e.schedRetried(job)
+		}
+		r.becomeDelayed()
 	}
-	r.becomeDelayed()
 	e.in.mu.Unlock()
 	if e.in.optional.completer != nil {
 		e.notify() // it may have held others back for this one
@@ -142,6 +146,12 @@ func (w *worker) runAgain(r *record, again *AgainError) bool {
 	}
 	if m := this.Load(); m != nil {
 		r.endMerged(m)
+	}
+	if !counts { // a forced stop has given it up meanwhile
+		e.late.Add(1)
+		r.setResult(nil)
+		r.endContext()
+		return true
 	}
 	// Deferred, because a hook may call Goexit.
 	defer func() {
@@ -172,6 +182,17 @@ func (r *record) becomeDelayed() {
 	}
 }
 
+// becomeQueued is the step delayed -> queued. The caller holds in.mu, without which
+// nobody takes a delayed record.
+func (r *record) becomeQueued() {
+	for {
+		old := r.state.Load()
+		if r.state.CompareAndSwap(old, flagsOf(old)) { // phaseQueued is zero
+			return
+		}
+	}
+}
+
 // readmit queues a delayed record again.
 func (r *record) readmit() {
 	e := r.engine()
@@ -181,31 +202,26 @@ func (r *record) readmit() {
 		e.in.mu.Unlock()
 		return // cancelled, or handed back, perhaps at this moment
 	}
-	for {
-		old := r.state.Load()
-		if phase(old) != phaseDelayed {
-			e.in.mu.Unlock()
-			return
-		}
-		if r.state.CompareAndSwap(old, flagsOf(old)) { // phaseQueued is zero
-			break
-		}
-	}
 	delete(e.in.delayed, r)
+	// Until it is stored it counts as delayed: who cancels that takes in.mu first.
 	err := e.restore(jobOf(r))
+	if err != nil {
+		r.retire(phaseDelayed)
+	} else {
+		r.becomeQueued()
+	}
 	e.in.mu.Unlock()
 	if err != nil {
 		// The user's scheduler failed to take it: it is lost to the scheduler,
 		// not to its future.
-		if r.retire(phaseQueued) {
-			e.beginLeaving()
-			defer e.endLeaving()
-			e.dropQueued(r, OutcomeFailed)
-			r.fail(err)
-			e.hookEnded(jobOf(r), OutcomeFailed, err)
-		}
+		e.beginLeaving()
+		defer e.endLeaving()
+		e.dropQueued(r, OutcomeFailed)
+		r.fail(err)
+		e.hookEnded(jobOf(r), OutcomeFailed, err)
 		return
 	}
+	r.tellRequeued()
 	e.limitQueue(r)
 	e.notify()
 }

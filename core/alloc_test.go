@@ -15,7 +15,7 @@ import (
 func allocations(t *testing.T, fn func()) float64 {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("the race detector allocates by itself, so allocations cannot be counted under -race")
+		t.Skip("the race detector allocates by itself, so allocations cannot be counted under -race: bash .ci/run allocs")
 	}
 	for range 2000 { // grows what is reused
 		fn()
@@ -25,6 +25,20 @@ func allocations(t *testing.T, fn func()) float64 {
 		best = min(best, testing.AllocsPerRun(2000, fn))
 	}
 	return best
+}
+
+// allocationsUntilDone is allocations of a task, from submit to its end.
+func allocationsUntilDone(t *testing.T, submit func() (*core.Future[int], error)) float64 {
+	t.Helper()
+	return allocations(t, func() {
+		f, err := submit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for !f.IsDone() {
+			runtime.Gosched()
+		}
+	})
 }
 
 func TestAlloc_Go(t *testing.T) {
@@ -89,15 +103,7 @@ func TestAlloc_Submit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := engineFor(t, append(c.options, core.WithWorkers(1))...)
-			if n := allocations(t, func() {
-				f, err := c.call(e)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for !f.IsDone() {
-					runtime.Gosched()
-				}
-			}); n != 1 {
+			if n := allocationsUntilDone(t, func() (*core.Future[int], error) { return c.call(e) }); n != 1 {
 				t.Errorf("%v allocations", n)
 			}
 		})
@@ -113,14 +119,8 @@ func TestAlloc_Hooks(t *testing.T) {
 		Ended:    func(end core.EndInfo) { calls.Add(int64(end.Outcome) + 1) },
 	}))
 	task := value(1)
-	if n := allocations(t, func() {
-		f, err := core.Submit(context.Background(), e, task)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for !f.IsDone() {
-			runtime.Gosched()
-		}
+	if n := allocationsUntilDone(t, func() (*core.Future[int], error) {
+		return core.Submit(context.Background(), e, task)
 	}); n != 1 {
 		t.Errorf("%v allocations", n)
 	}
@@ -134,14 +134,8 @@ func TestAlloc_Attributes(t *testing.T) {
 	e := engineFor(t, core.WithWorkers(1))
 	ctx, task := context.Background(), value(1)
 	attributes := core.Attributes{Name: "x"}
-	if n := allocations(t, func() {
-		f, err := core.SubmitWith(ctx, e, attributes, task)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for !f.IsDone() {
-			runtime.Gosched()
-		}
+	if n := allocationsUntilDone(t, func() (*core.Future[int], error) {
+		return core.SubmitWith(ctx, e, attributes, task)
 	}); n != 3 {
 		t.Errorf("%v allocations", n)
 	}

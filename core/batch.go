@@ -10,14 +10,17 @@ import (
 
 // Batches: one reservation, one wake-up, futures in slabs.
 
-// SubmitAll submits tasks as one batch: with one reservation of capacity and
-// one wake-up, and one allocation for about a hundred futures, which therefore
-// keep each other's values alive, and the context until the last of the batch
-// has ended. It returns the futures of the tasks that were accepted,
-// in the order of tasks, always a prefix; if that is not all of them, the error
-// says what stopped it, and the others will never run. Under RejectWait it
+// SubmitAll submits tasks as one batch. It returns the futures of the tasks that were
+// accepted, in the order of tasks, always a prefix; if that is not all of them, the
+// error says what stopped it, and the others will never run. Under RejectWait it
 // waits for room as often as it needs to. Under every other policy the tasks
-// that fit are taken as a batch and the policy applies to each of the others.
+// that fit are taken as a batch and the policy applies to each of the others. A nil
+// task among them refuses all, and so does one that brings an invalid attribute.
+//
+// About a hundred at a time cost one reservation of capacity, one wake-up and one
+// allocation; see BenchmarkSubmitAll. Those futures keep each other's values alive, and
+// the context until the last of the batch has ended. The first hundred may be running
+// while the others are still being let in.
 //
 // Inside a task, with its context, the batch is stored with the task's own worker,
 // as far as there is room for it, and started in its order before what came from
@@ -34,8 +37,8 @@ func SubmitAllWith[T any](ctx context.Context, engine *Engine, attributes Attrib
 	return submitAll(ctx, engine, &attributes, tasks, false)
 }
 
-// TrySubmitAll is SubmitAll that never waits: it takes as many tasks as fit and
-// returns ErrQueueFull if those are not all.
+// TrySubmitAll is SubmitAll that never waits: it takes as many tasks as fit, whatever
+// the policy, and if those are not all its error matches ErrQueueFull.
 func TrySubmitAll[T any](ctx context.Context, engine *Engine, tasks []Task[T]) ([]*Future[T], error) {
 	return submitAll(ctx, engine, nil, tasks, true)
 }
@@ -46,12 +49,17 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 			return nil, e.refused(e.refuse(reasonInvalid, err), attrs)
 		}
 	}
+	brought := false // some task brings attributes
+	var last unsafe.Pointer
 	for i, task := range tasks {
 		if isNilTask(task) {
 			if !e.made() {
 				break
 			}
 			return nil, e.refused(e.refuse(reasonInvalid, invalidf("task %d of %d is nil", i, len(tasks))), attrs)
+		}
+		if w := (*words)(unsafe.Pointer(&task)); w.kind != last {
+			last, brought = w.kind, brought || brings(task)
 		}
 	}
 	if err := e.check(ctx, false); err != nil {
@@ -63,17 +71,38 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 	a := admission{ctx: ctx}
 	a.find(e)
 	futures := make([]*Future[T], len(tasks))
-	var slab []Future[T]
+	// A pointer to a Future is one to the record with which it begins.
+	records := *(*[]*record)(unsafe.Pointer(&futures))
 	var o *origin
-	attributed := false // some task may bring attributes
+	accepted := 0
+	stop := func(made int, err error) ([]*Future[T], error) {
+		for _, r := range records[accepted:made] {
+			r.origin.leave()
+		}
+		o.endBatch()
+		clear(futures[accepted:])
+		return futures[:accepted:accepted], err
+	}
+	var slab []Future[T]
+	attributed := attrs != nil || brought // some task may have attributes
 	for i, task := range tasks {
 		if len(slab) == 0 {
+			if i > 0 && a.worker == nil && !brought {
+				// These may start while the rest is made. Children are stored as one,
+				// so that they start in their order; and where tasks are asked for
+				// their attributes, nobody is let in before all have answered.
+				n, err := e.enqueueAll(&a, records[accepted:i], attributed, try)
+				if accepted += n; err != nil {
+					return stop(i, err)
+				}
+			}
 			slab = make([]Future[T], min(slabFutures[T](), len(tasks)-i))
 		}
 		f := &slab[0]
 		slab = slab[1:]
 		if w := (*words)(unsafe.Pointer(&task)); o == nil || o.kind.task != w.kind {
 			// A new origin begins with the first task, and where the type changes.
+			o.endBatch()
 			o = e.batchOrigin(&a, kindOf(e, task))
 		}
 		f.origin = o
@@ -83,25 +112,16 @@ func submitAll[T any](ctx context.Context, e *Engine, attrs *Attributes, tasks [
 		}
 		futures[i] = f
 		if o.kind.brings {
-			attributed = true
 			if err := f.setAttributes(attrs, task); err != nil {
-				for _, f := range futures[:i+1] {
-					f.origin.leave()
-				}
-				return nil, err
+				return stop(i+1, err)
 			}
 		} else if attrs != nil {
-			attributed = true
 			f.extra.Store(&extra{attrs: attrs}) // one for all: nobody changes it
 		}
 	}
-	// A pointer to a Future is one to the record with which it begins.
-	n, err := e.enqueueAll(&a, *(*[]*record)(unsafe.Pointer(&futures)), attributed, try)
-	for _, f := range futures[n:] {
-		f.origin.leave()
-	}
-	clear(futures[n:])
-	return futures[:n:n], err
+	n, err := e.enqueueAll(&a, records[accepted:], attributed, try)
+	accepted += n
+	return stop(len(tasks), err)
 }
 
 // slabFutures is how many futures of a batch share an allocation: as many as fill
@@ -118,8 +138,16 @@ func (e *Engine) batchOrigin(a *admission, k *kind) *origin {
 		return &k.origin
 	}
 	o := &origin{kind: k}
+	o.batch.Store(1) // for the one who makes the batch
 	o.inherit(a.ctx, a.submitter)
 	return o
+}
+
+// endBatch takes note that the batch with origin o is made. o may be nil.
+func (o *origin) endBatch() {
+	if o != nil {
+		o.leave()
+	}
 }
 
 // GoAll is GoContext for many functions: it takes them as one batch, with one
@@ -141,8 +169,7 @@ func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 	a.find(e)
 	for n < len(fns) {
 		if e.plain.Load() {
-			from := n
-			taken, err := e.admitMany(&a, len(fns)-n, func(i int) Job { return jobOfFunc(fns[from+i]) })
+			taken, err := e.admitMany(&a, jobList{fns: fns[n:]})
 			if e.hooks.Load() != nil {
 				for _, fn := range fns[n : n+taken] {
 					e.hookAccepted(jobOfFunc(fn))
@@ -169,8 +196,7 @@ func (e *Engine) GoAll(ctx context.Context, fns []func()) (n int, err error) {
 // that some of them may have attributes.
 func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try bool) (n int, err error) {
 	for n < len(records) {
-		from := n
-		taken, err := e.admitMany(a, len(records)-n, func(i int) Job { return jobOf(records[from+i]) })
+		taken, err := e.admitMany(a, jobList{records: records[n:]})
 		if attributed || e.hooks.Load() != nil || !e.plain.Load() {
 			for _, r := range records[n : n+taken] {
 				e.accepted(r)
@@ -198,25 +224,43 @@ func (e *Engine) enqueueAll(a *admission, records []*record, attributed, try boo
 	return n, nil
 }
 
-// admitMany stores as many of count jobs as there is room for: children in the slot
-// of the task that submits them, as far as that goes.
-func (e *Engine) admitMany(a *admission, count int, job func(int) Job) (n int, err error) {
+// jobList is a batch on its way in: of functions, or else of records.
+type jobList struct {
+	fns     []func()
+	records []*record
+}
+
+func (l jobList) len() int { return len(l.fns) + len(l.records) }
+
+func (l jobList) at(i int) Job {
+	if l.fns != nil {
+		return jobOfFunc(l.fns[i])
+	}
+	return jobOf(l.records[i])
+}
+
+func (l jobList) from(n int) jobList {
+	if l.fns != nil {
+		return jobList{fns: l.fns[n:]}
+	}
+	return jobList{records: l.records[n:]}
+}
+
+// admitMany stores as many jobs as there is room for: children in the slot of the
+// task that submits them, as far as that goes.
+func (e *Engine) admitMany(a *admission, jobs jobList) (n int, err error) {
 	if a.worker != nil && e.in.scheduler == nil {
-		if n, err = e.admitChildren(a, count, job); n == count || err != nil {
+		if n, err = e.admitChildren(a, jobs); n == jobs.len() || err != nil {
 			return n, err
 		}
 	}
-	if n == 0 {
-		return e.admitBatch(a, count, job)
-	}
-	from := n
-	rest, err := e.admitBatch(a, count-n, func(i int) Job { return job(from + i) })
+	rest, err := e.admitBatch(a, jobs.from(n))
 	return n + rest, err
 }
 
-// admitBatch stores as many of count jobs as there is room for, under one lock and
-// with one wake-up.
-func (e *Engine) admitBatch(a *admission, count int, job func(int) Job) (n int, err error) {
+// admitBatch stores as many jobs as there is room for, under one lock and with one
+// wake-up.
+func (e *Engine) admitBatch(a *admission, jobs jobList) (n int, err error) {
 	in := &e.in
 	point.At(point.Admit)
 	in.lock()
@@ -224,11 +268,11 @@ func (e *Engine) admitBatch(a *admission, count int, job func(int) Job) (n int, 
 		in.mu.Unlock()
 		return 0, e.refuse(reasonClosed, ErrClosed)
 	}
-	if in.room < count {
+	if in.room < jobs.len() {
 		e.glean()
 	}
 	if in.first == nil && in.room > 0 {
-		n, err = e.storeAll(min(in.room, count), job)
+		n, err = e.storeAll(min(in.room, jobs.len()), jobs)
 	}
 	in.mu.Unlock()
 	e.notify()

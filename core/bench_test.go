@@ -3,9 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
-	"sort"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +19,7 @@ import (
 
 const benchQueue = 1024
 
-// runner is one way to run functions on a number of workers.
+// benchRunner is one way to run functions on a number of workers.
 type benchRunner struct {
 	name  string
 	start func(b *testing.B, workers int) (submit func(func()), stop func())
@@ -319,79 +317,6 @@ func goFib(n int) int {
 	go func() { child <- goFib(n - 1) }()
 	y := goFib(n - 2)
 	return <-child + y
-}
-
-// BenchmarkSleep is 100,000 functions that sleep for 10 ms on 10,000 workers:
-// ideal is 100 ms for all of them.
-func BenchmarkSleep(b *testing.B) {
-	for _, r := range benchRunners[:2] {
-		b.Run("10000w/"+r.name, func(b *testing.B) {
-			for range b.N {
-				submit, stop := r.start(b, 10_000)
-				var wg sync.WaitGroup
-				for range 100_000 {
-					wg.Add(1)
-					submit(func() {
-						time.Sleep(10 * time.Millisecond)
-						wg.Done()
-					})
-				}
-				wg.Wait()
-				stop()
-			}
-		})
-	}
-}
-
-// BenchmarkWait is what waking a worker adds to the time that a function waits to be
-// started, when functions of 20 microseconds arrive at random, at half of what one
-// worker can do. The submitter keeps one processor busy. The figure is the mean, in
-// microseconds, over what an ideal server would make the same arrivals wait, with the
-// service times that were measured: so a machine that slows down does not count.
-func BenchmarkWait(b *testing.B) {
-	const work = 20 * time.Microsecond
-	rounds := benchCalibrate(work)
-	for _, r := range benchRunners[:2] {
-		b.Run("50%/"+r.name, func(b *testing.B) {
-			submit, stop := r.start(b, 1)
-			began, ended, due := make([]time.Time, b.N), make([]time.Time, b.N), make([]time.Time, b.N)
-			random := rand.New(rand.NewPCG(1, 2))
-			var wg sync.WaitGroup
-			wg.Add(b.N)
-			next := time.Now()
-			for i := range b.N {
-				next = next.Add(time.Duration(random.ExpFloat64() * float64(2*work)))
-				for time.Now().Before(next) {
-					runtime.Gosched()
-				}
-				due[i] = next
-				submit(func() {
-					began[i] = time.Now()
-					benchSpin(rounds)
-					ended[i] = time.Now()
-					wg.Done()
-				})
-			}
-			wg.Wait()
-			stop()
-			added := make([]time.Duration, b.N)
-			var sum time.Duration
-			var free time.Time // when the ideal server is free
-			for i := range b.N {
-				start := due[i]
-				if free.After(start) {
-					start = free
-				}
-				free = start.Add(ended[i].Sub(began[i]))
-				added[i] = began[i].Sub(start)
-				sum += added[i]
-			}
-			sort.Slice(added, func(i, j int) bool { return added[i] < added[j] })
-			b.ReportMetric(float64(sum)/float64(b.N)/1e3, "us-added")
-			b.ReportMetric(float64(added[b.N/2])/1e3, "us-p50")
-			b.ReportMetric(float64(added[b.N*99/100])/1e3, "us-p99")
-		})
-	}
 }
 
 // BenchmarkQueuedFunc is the memory of a deep queue of functions, and the time

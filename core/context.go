@@ -93,12 +93,28 @@ var errReturned error = &canceledError{"core: the task has returned"}
 
 // canceled returns why the task itself was cancelled while it ran, or nil.
 func (r *record) canceled() error {
-	if x := r.extra.Load(); x != nil {
-		if cause := x.cause.Load(); cause != nil {
-			return *cause
-		}
+	x := r.extra.Load()
+	if x == nil {
+		return nil
+	}
+	if cause := x.cause.Load(); cause != nil {
+		return *cause
+	}
+	if x.limitPassed() {
+		return ErrTaskTimeout // which is about to be noted
 	}
 	return nil
+}
+
+// limitPassed reports whether the context of the present run knows that the run limit
+// has passed: it has a clock of its own, and the tasks below end with it.
+func (x *extra) limitPassed() bool {
+	if x.runEnd.Load() == nil {
+		return false
+	}
+	m := x.place(x.again.Load()).Load()
+	return m != nil && m.limit != nil && m.Err() == context.DeadlineExceeded && context.Cause(m) == ErrTaskTimeout &&
+		!time.Now().Before(*m.limit)
 }
 
 // inherited returns the error and the cause if something above r has ended its
@@ -162,6 +178,9 @@ func (r *record) endMerged(m *mergedContext) {
 // limitRun notes the end of the run limit. A merged context that was made before,
 // because somebody waits, does not know it: the run gets another.
 func (r *record) limitRun(x *extra, end time.Time) {
+	if e := r.engine(); e.cancels.Load() == 0 {
+		e.cancels.Add(1) // from now on tasks below look for a cause: see canceled
+	}
 	place := x.place(x.again.Load())
 	x.mu.Lock()
 	x.runEnd.Store(&end)
@@ -173,16 +192,14 @@ func (r *record) limitRun(x *extra, end time.Time) {
 }
 
 // settleClock makes it known that the run limit has passed, if the context knows
-// already: that has a clock of its own.
+// already.
 func (r *record) settleClock() {
 	x := r.extra.Load()
-	if x == nil || x.runEnd.Load() == nil || x.expired.Load() {
+	if x == nil || x.expired.Load() {
 		return
 	}
 	attempt := x.attempts.Load()
-	m := x.place(x.again.Load()).Load()
-	if m != nil && m.limit != nil && m.Err() == context.DeadlineExceeded && context.Cause(m) == ErrTaskTimeout &&
-		!time.Now().Before(*m.limit) {
+	if x.limitPassed() {
 		r.overrun(x, attempt)
 	}
 }

@@ -35,7 +35,7 @@
 //
 //	Submit        returns a future; waits for room in the queue under the default policy
 //	TrySubmit     never waits for room
-//	SubmitAll     a batch: one reservation of room, one wake-up
+//	SubmitAll     a batch: one reservation of room and one wake-up for many tasks
 //	Run           Submit and Await in one call
 //	Engine.Go     a plain function, fire and forget
 //	Engine.GoAll  a batch of them
@@ -51,8 +51,8 @@
 // then the task was accepted and the future will be resolved, whatever happens.
 // Or there is an error and no future: then the task never runs. The error is a
 // [*RefusedError] that matches [ErrInvalid], [ErrClosed], [ErrQueueFull], or the
-// cause and the own error of the context. Arguments are checked first, then the engine, then the
-// context.
+// cause and the own error of the context. Arguments are checked first, then the
+// engine, then the context.
 //
 // The context given to Submit has two uses, one after the other. It bounds the
 // wait for room; then it governs the task: its values and its cancellation reach
@@ -68,12 +68,8 @@
 // All of them may be used by any number of goroutines, and all of them see the
 // same result. Giving up a wait does not touch the task; [Future.Cancel] does. A
 // wait that was given up returns a [*WaitError], which tells it from the result of a
-// task that was cancelled.
-// [AwaitAny] waits for the first of several futures; package core/flow has All, Any,
-// Race and Settle.
-//
-// [AwaitAny] waits for the first of several futures; package flow builds on it: all,
-// any, the first.
+// task that was cancelled. [AwaitAny] waits for the first of several futures; package
+// core/flow has All, Settle, Any and Race.
 //
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed
@@ -269,8 +265,8 @@
 //
 // Submit allocates the future and nothing else; the future carries its job and
 // the task's context inside. That of an int takes 48 bytes if it was submitted with
-// [context.Background], otherwise 80, and 48 for each task in [SubmitAll]. Attributes, limits, callbacks and a wait that sleeps
-// allocate more. [Engine.Go] allocates nothing. A queued job takes one word in
+// [context.Background], otherwise 80, and 48 for each task in [SubmitAll]. Attributes,
+// limits, callbacks and a wait that sleeps allocate more. [Engine.Go] allocates nothing. A queued job takes one word in
 // the queue. A resolved future keeps its value and its error alive, but neither
 // the task nor its context; the futures of one [SubmitAll] keep each other's
 // values alive. A task that waits inside keeps its goroutine, so an engine has as

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+	"weak"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -25,6 +26,7 @@ type Engine struct {
 	name    string
 	logger  *slog.Logger
 	onPanic func(*PanicError)
+	self    weak.Pointer[Engine]
 	ctx     context.Context // the parent of all tasks' contexts
 	cancel  context.CancelCauseFunc
 	endless bool            // nothing but the engine ends ctx, once it is stopping
@@ -37,8 +39,8 @@ type Engine struct {
 	patience atomic.Int32 // how long the next wait for a result watches (wait.go)
 	short    atomic.Int32 // how many waits in a row were short
 	waits    atomic.Uint32
-	exits    atomic.Uint32 // how many tasks called Goexit
-	settings atomic.Pointer[settings]
+	exits    atomic.Uint32          // how many tasks called Goexit
+	settings atomic.Pointer[Config] // in force, complete; replaced as a whole
 	chain    atomic.Pointer[chain]
 	kinds    [kindPlaces]atomic.Pointer[kind]
 	hooks    atomic.Pointer[hookSet]
@@ -54,20 +56,10 @@ type Engine struct {
 	allKinds  map[unsafe.Pointer]*kind // guarded by kindLock
 	stop      stopping
 
-	cancels  atomic.Uint64 // how often a running task was cancelled
+	cancels  atomic.Uint64 // how often a running task was cancelled; not zero once one has a run limit
 	rejected [reasons]atomic.Uint64
 	late     atomic.Uint64
 	failures atomic.Uint64 // panics of functions that are not tasks
-}
-
-// settings is the configuration in force.
-type settings struct{ Config }
-
-func (s *settings) keep() int {
-	if s.Prealloc && s.IdleTimeout < 0 {
-		return MaxWorkers
-	}
-	return s.MinIdle
 }
 
 // made reports whether e was made by New.
@@ -86,18 +78,20 @@ func New(options ...Option) (*Engine, error) {
 	}
 	c = c.complete()
 	e := &Engine{name: c.Name, logger: c.Logger, onPanic: c.OnPanic}
-	e.ctx, e.cancel = context.WithCancelCause(c.BaseContext)
+	e.self = weak.Make(e)
+	base := e.held(c.BaseContext)
+	e.ctx, e.cancel = context.WithCancelCause(base)
 	made := false
 	defer func() {
 		if !made { // also if what is called below ends this goroutine
 			e.cancel(ErrShutdown)
 		}
 	}()
-	e.endless = c.BaseContext.Done() == nil
+	e.endless = base.Done() == nil
 	var end context.CancelCauseFunc
-	e.after, end = context.WithCancelCause(c.BaseContext)
+	e.after, end = context.WithCancelCause(base)
 	end(errReturned)
-	e.settings.Store(&settings{c})
+	e.settings.Store(&c)
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	e.procs.Store(int32(runtime.GOMAXPROCS(0)))
 	e.patience.Store(patienceMax)
@@ -273,5 +267,5 @@ func (e *Engine) notRunning() error {
 	if !e.made() {
 		return errNotMade()
 	}
-	return &RefusedError{Engine: e.name, Reason: ErrClosed}
+	return e.refusal(ErrClosed)
 }

@@ -97,10 +97,7 @@ func (e *Engine) countEntries() (stored int) {
 // in.mu.
 func (e *Engine) sweepDead() {
 	in := &e.in
-	dead := func(job Job) bool {
-		r := job.record()
-		return r != nil && phase(r.state.Load()) != phaseQueued
-	}
+	dead := func(job Job) bool { return !job.waits() }
 	in.dead, in.look = 0, 0
 	in.queue.sweep(dead)
 	if in.queue.count == 0 {
@@ -112,6 +109,13 @@ func (e *Engine) sweepDead() {
 		s.mu.Unlock()
 	}
 	e.lot.mu.Unlock()
+}
+
+// waits reports whether an entry of the queue is live: a job that was neither claimed
+// nor retired.
+func (j Job) waits() bool {
+	r := j.record()
+	return !j.IsZero() && (r == nil || phase(r.state.Load()) == phaseQueued)
 }
 
 // take takes a queued job for good. It reports false if the entry is dead.
@@ -157,14 +161,10 @@ func (e *Engine) evict(newcomer Job, policy RejectPolicy) (victim Job, ok bool) 
 // oldest returns the place of the job that entered the shared queue first.
 // Children, which never were there, come last.
 func (e *Engine) oldest(slots []*slot) (place *Job) {
-	live := func(job Job) bool {
-		r := job.record()
-		return !job.IsZero() && (r == nil || phase(r.state.Load()) == phaseQueued)
-	}
 	best := ^uint64(0)
 	for _, s := range slots {
 		for i := s.first; i < s.end; i++ {
-			if live(s.batch[i]) {
+			if s.batch[i].waits() {
 				if sequence := s.sequence + uint64(i); sequence < best {
 					place, best = &s.batch[i], sequence
 				}
@@ -174,7 +174,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	}
 	if place == nil {
 		e.in.queue.each(func(p *Job) bool {
-			if live(*p) {
+			if p.waits() {
 				place = p
 			}
 			return place == nil
@@ -182,7 +182,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	}
 	for i := 0; place == nil && i < len(slots); i++ {
 		slots[i].each(func(p *Job) bool {
-			if live(*p) {
+			if p.waits() {
 				place = p
 			}
 			return place == nil
@@ -192,13 +192,11 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 }
 
 // lowest returns the place of the newest job of the lowest priority below p.
+// Children, which never were in the shared queue, count as older than what was.
 func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 	best := p
 	consider := func(entry *Job) bool {
-		if entry.IsZero() {
-			return true
-		}
-		if r := entry.record(); r != nil && phase(r.state.Load()) != phaseQueued {
+		if !entry.waits() {
 			return true
 		}
 		if q := entry.Priority(); q < best || q == best && place != nil {
@@ -207,7 +205,14 @@ func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 		return true
 	}
 	for _, s := range slots {
-		s.each(consider)
+		s.eachChild(consider)
+	}
+	batches := slices.Clone(slots)
+	slices.SortFunc(batches, func(a, b *slot) int { return cmp.Compare(a.sequence, b.sequence) })
+	for _, s := range batches {
+		if s.sequence < noSequence {
+			s.eachBatch(consider)
+		}
 	}
 	e.in.queue.each(consider)
 	return place

@@ -1,5 +1,7 @@
 package core
 
+import "unsafe"
+
 // fifo is an unbounded first-in first-out queue of jobs in segments of one page
 // each: 8 bytes a job, no copying when it grows, and memory goes back as it
 // drains, but for a few segments kept for reuse. It is not safe for concurrent
@@ -39,6 +41,21 @@ func (q *fifo) push(job Job) {
 	q.tail.jobs[q.next] = job
 	q.next++
 	q.count++
+}
+
+// pushFuncs is push for many functions. It copies them in a few pieces: a function
+// and its job are the same word.
+func (q *fifo) pushFuncs(fns []func()) {
+	jobs := unsafe.Slice((*Job)(unsafe.Pointer(unsafe.SliceData(fns))), len(fns))
+	for len(jobs) > 0 {
+		if q.next == segmentJobs {
+			q.grow()
+		}
+		n := copy(q.tail.jobs[q.next:], jobs)
+		q.next += n
+		q.count += n
+		jobs = jobs[n:]
+	}
 }
 
 func (q *fifo) grow() {

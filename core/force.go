@@ -75,9 +75,7 @@ func (e *Engine) beginForce() {
 	jobs := append(e.takeQueued(slots), e.takeDelayed()...)
 	e.beginLeaving()
 	defer e.endLeaving()
-	e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
-	e.outside.tally.removed += uint64(len(jobs))
-	in.room += len(jobs)
+	e.takeBack(jobs)
 	t := e.total(slots)
 	running := int(t.outstanding())
 	for _, w := range e.lot.resumers { // see takeSlotBack
@@ -86,13 +84,22 @@ func (e *Engine) beginForce() {
 	}
 	e.lot.resumers = nil
 	e.signal.And(^signalResume)
-	e.unlockAll(slots)
-
 	s.mu.Lock()
 	s.running = running
 	s.mu.Unlock()
+	e.unlockAll(slots)
+
 	e.guard("base context", func() { e.cancel(ErrShutdown) }) // before any hook
 	e.handBack(jobs)
+}
+
+// takeBack counts and notes jobs that were taken and will not be started. The caller
+// holds all locks.
+func (e *Engine) takeBack(jobs []Job) {
+	e.outside.tally.ended[OutcomeUndone] += uint64(len(jobs))
+	e.outside.tally.removed += uint64(len(jobs))
+	e.in.room += len(jobs)
+	e.noteUndone(jobs)
 }
 
 // takeQueued empties the queue. The caller holds all locks.
@@ -132,6 +139,8 @@ func (e *Engine) endForce() {
 	point.At(point.Abandon)
 	slots := e.lockAll()
 	given := e.abandonAll()
+	delayed := e.takeDelayed() // of tasks that have returned since the stop began
+	e.takeBack(delayed)
 	e.lot.lost = true
 	if e.in.scheduler != nil {
 		e.apart(func() {
@@ -155,6 +164,7 @@ func (e *Engine) endForce() {
 		}
 	}
 	defer e.finish(len(given) == 0) // even if a hook calls Goexit
+	defer e.handBack(delayed)
 	for _, t := range given {
 		err := ErrAbandoned
 		if r := t.job.record(); r != nil {
@@ -207,7 +217,12 @@ const lastSteps = 100 * time.Millisecond
 // finish is the end of a forced stop. If no task and no callback is left, neither
 // are goroutines, but for those on which a hook runs.
 func (e *Engine) finish(clean bool) {
+	defer e.finished(clean) // also if a hook calls Goexit
 	e.checkIdle()
+}
+
+// finished tells those who wait for the end.
+func (e *Engine) finished(clean bool) {
 	s := &e.stop
 	s.mu.Lock()
 	clean = clean && s.callbacks == 0

@@ -11,7 +11,8 @@ import (
 // Future is the result of a task that was accepted. It is resolved exactly once
 // with a value and an error, even if the task panics, is cancelled, is
 // discarded, or the engine stops. All methods may be called by any number of
-// goroutines; a Future is never reused. Once resolved it keeps its engine, its
+// goroutines; a Future is never reused. It comes from Submit and its like: the zero
+// Future belongs to no engine, and its methods panic. Once resolved it keeps its engine, its
 // attributes, the value and the error alive, and, while tasks that were submitted
 // inside its own live, the futures of the tasks above it; but not the task, nor
 // the context given to Submit.
@@ -71,8 +72,8 @@ func (f *Future[T]) result() (T, error) {
 
 // Await waits until the task has ended and returns its value and its error. It
 // gives up when ctx ends, with a *WaitError that matches the context's cause and
-// its own error; the task is not affected. A future that is resolved answers at once, whatever ctx
-// says.
+// its own error; the task is not affected. A future that is resolved answers at
+// once, whatever ctx says; otherwise a nil ctx is an error that matches ErrInvalid.
 //
 // Inside a task, pass the task's context. Then the wait does not hold a worker
 // up: if the awaited task is still queued, it is run at once on this goroutine;
@@ -106,8 +107,9 @@ func (f *Future[T]) Get() (T, error) {
 }
 
 // GetWithTimeout is Get that gives up after d with a *WaitError that matches
-// ErrWaitTimeout; the task is not affected. With d zero or negative it does not wait. Inside a task it holds
-// the worker up; Await with a context that has a timeout does not.
+// ErrWaitTimeout; the task is not affected. With d zero or negative it does not wait.
+// Inside a task it holds the worker up; Await with a context that has a timeout does
+// not.
 func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
 	if !ended(f.state.Load()) {
 		if err := f.record.awaitFor(d); err != nil {
@@ -188,8 +190,10 @@ func (r *record) succeed() bool {
 	// An extra made since then is the business of whoever made it: they set
 	// flagObserved and look at the state afterwards, or look at it alone if nothing
 	// is to be done at the end of the run.
-	r.origin.leave()
-	r.origin.climb()
+	if o := r.origin; !o.shared() {
+		o.leave()
+		o.climb()
+	}
 	return true
 }
 

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/uptutu/goman/core/internal/point"
@@ -17,14 +18,30 @@ func (r *record) awaitOutside(ctx context.Context) error {
 	if ctx.Done() == nil && e.helps() && e.runBorrowed(r) {
 		return nil
 	}
-	if r.watchResult() {
+	busy := e.needsProcessors()
+	if !busy && r.watchResult() {
 		e.waited(0)
 		return nil
 	}
 	began := time.Now()
-	err := r.sleep(ctx)
+	if busy {
+		// Whoever gets the processor back is often late enough to find a whole batch
+		// done; see BenchmarkSubmitAll.
+		runtime.Gosched()
+	}
+	var err error
+	if !ended(r.state.Load()) {
+		err = r.sleep(ctx)
+	}
 	e.waited(time.Since(began))
 	return err
+}
+
+// needsProcessors reports whether the workers have use for the processor of a
+// goroutine that waits outside.
+func (e *Engine) needsProcessors() bool {
+	procs := e.procs.Load()
+	return procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible()
 }
 
 // waited takes note of how long a wait outside the engine was. A busy machine
@@ -96,6 +113,7 @@ func (e *Engine) startBorrowed(job Job) *worker {
 	}
 	s := w.slot.Load()
 	s.mu.Lock()
+	in.earner(s)
 	started := in.queue.popNewest(job) && w.startNested(s, job)
 	s.mu.Unlock()
 	if in.queue.count == 0 {
@@ -114,10 +132,6 @@ func (e *Engine) startBorrowed(job Job) *worker {
 // to about two microseconds, and is counted in looks: see park.go.
 func (r *record) watchResult() bool {
 	e := r.engine()
-	procs := e.procs.Load()
-	if procs < 2 || e.lot.width.Load()-e.lot.available.Load() >= procs && e.visible() {
-		return false // the workers have use for this processor
-	}
 	rounds := e.patience.Load()
 	for range rounds {
 		for range patienceLooks {

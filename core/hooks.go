@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -93,7 +94,7 @@ func (c Change) String() string {
 	if int(c) < len(names) {
 		return names[c]
 	}
-	return "change"
+	return fmt.Sprintf("change(%d)", uint8(c))
 }
 
 // hookSet is the hooks of an engine.

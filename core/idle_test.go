@@ -61,7 +61,15 @@ func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 			}}))
 		burst(t, e, 8)
 		for range 20 {
-			burst(t, e, 2)
+			// One after the other: a goroutine that has just been woken, or is not
+			// asleep yet, would otherwise let a third be needed for a moment.
+			synctest.Wait()
+			first := occupy(t, e, 1)
+			synctest.Wait()
+			second := occupy(t, e, 1)
+			synctest.Wait()
+			first()
+			second()
 			time.Sleep(10 * time.Second)
 		}
 		synctest.Wait()
@@ -70,6 +78,29 @@ func TestIdle_KeepsWhatIsUsed(t *testing.T) {
 		}
 		if n := started.Load(); n != 8 {
 			t.Errorf("%d goroutines were started in all: some ended although they were used", n)
+		}
+	})
+}
+
+// The id of a goroutine that has ended is used again, so an engine that is now busy and
+// now idle does not grow.
+func TestIdle_IDsAreUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var most, started atomic.Int64
+		e := engineFor(t, core.WithWorkers(3), core.WithIdleTimeout(time.Second, 0),
+			core.WithHooks(core.Hooks{Worker: func(id int, start bool) {
+				if start {
+					started.Add(1)
+					most.Store(max(most.Load(), int64(id)))
+				}
+			}}))
+		for range 20 {
+			burst(t, e, 3)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if started.Load() != 20*3 || most.Load() != 2 {
+			t.Errorf("%d goroutines were started, with ids up to %d", started.Load(), most.Load())
 		}
 	})
 }
@@ -205,6 +236,19 @@ func TestIdle_FollowsProcessors(t *testing.T) {
 	}
 	if s.resizes != 4 {
 		t.Errorf("the scheduler was told %d times", s.resizes)
+	}
+}
+
+// So does that of an engine with very many workers, and at once.
+func TestIdle_ManyFollowProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(100))
+	e := engineFor(t)
+	for _, procs := range []int{2, 80, 70} {
+		runtime.GOMAXPROCS(procs)
+		burst(t, e, procs)
+		if n := e.Stats().Workers; n != procs {
+			t.Errorf("%d workers on %d processors", n, procs)
+		}
 	}
 }
 

@@ -76,12 +76,12 @@ func (e *Engine) Intercept(i Interceptor) (remove func(), err error) {
 		return nil, errNotMade()
 	}
 	if i == nil {
-		return nil, &RefusedError{Engine: e.name, Reason: invalidf("the interceptor is nil")}
+		return nil, e.refusal(invalidf("the interceptor is nil"))
 	}
 	mine := &i
 	err = e.rechain(func(list []*Interceptor) []*Interceptor { return append(list, mine) })
 	if err != nil {
-		return nil, &RefusedError{Engine: e.name, Reason: fmt.Errorf("%w: %w", ErrInvalid, err)}
+		return nil, e.refusal(fmt.Errorf("%w: %w", ErrInvalid, err))
 	}
 	return func() {
 		err := e.rechain(func(list []*Interceptor) []*Interceptor {

@@ -74,40 +74,39 @@ func (j Job) IsZero() bool { return j.p == nil }
 // without the engine's defaults. It is a copy, but for the map of labels. A
 // plain function has none.
 func (j Job) Attributes() Attributes {
-	if r := j.record(); r != nil {
-		if a := r.attributes(); a != nil {
-			return *a
-		}
+	if a := j.attributes(); a != nil {
+		return *a
 	}
 	return Attributes{}
 }
 
+func (j Job) attributes() *Attributes {
+	if r := j.record(); r != nil {
+		return r.attributes()
+	}
+	return nil
+}
+
 // Priority returns the task's priority; Normal where none was given.
 func (j Job) Priority() Priority {
-	if r := j.record(); r != nil {
-		if a := r.attributes(); a != nil {
-			return a.Priority.orNormal()
-		}
+	if a := j.attributes(); a != nil {
+		return a.Priority.orNormal()
 	}
 	return Normal
 }
 
 // Key returns the task's key, or "".
 func (j Job) Key() string {
-	if r := j.record(); r != nil {
-		if a := r.attributes(); a != nil {
-			return a.Key
-		}
+	if a := j.attributes(); a != nil {
+		return a.Key
 	}
 	return ""
 }
 
 // Tenant returns the task's tenant, or "".
 func (j Job) Tenant() string {
-	if r := j.record(); r != nil {
-		if a := r.attributes(); a != nil {
-			return a.Tenant
-		}
+	if a := j.attributes(); a != nil {
+		return a.Tenant
 	}
 	return ""
 }
@@ -143,5 +142,5 @@ func (j Job) Attempt() int {
 	return 0
 }
 
-// String returns the name of j.
+// String returns the name of j as "Job(name)".
 func (j Job) String() string { return fmt.Sprintf("Job(%s)", j.Name()) }

@@ -45,8 +45,23 @@ func TestLayout_Words(t *testing.T) {
 	}
 }
 
+// A padded slot begins and ends with a cache line.
+func TestLayout_PaddedSlots(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("on 32 bits the allocator puts a header before each")
+	}
+	for range 100 {
+		if s := newSlot(0); uintptr(unsafe.Pointer(s))%128 != 0 {
+			t.Fatalf("a padded slot of %d bytes begins at %p", paddedSize, s)
+		}
+	}
+	if size := unsafe.Sizeof(paddedSlot{}); size%128 != 0 {
+		t.Errorf("a padded slot has %d bytes", size)
+	}
+}
+
 // The sizes that doc.go tells: of the record of a task, and of what a task that has
-// a context of its own has besides.
+// a context of its own has besides; and of the rest, which most tasks never need.
 func TestLayout_Sizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the sizes are told for 64 bits")
@@ -57,6 +72,9 @@ func TestLayout_Sizes(t *testing.T) {
 	}
 	if future, whole := unsafe.Sizeof(Future[int]{}), unsafe.Sizeof(own{}); future != 40 || whole != 80 {
 		t.Errorf("%d and %d bytes", future, whole)
+	}
+	if extra := unsafe.Sizeof(extra{}); extra != 176 { // which is a class of the allocator
+		t.Errorf("%d bytes", extra)
 	}
 }
 

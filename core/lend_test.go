@@ -36,6 +36,7 @@ func TestLendWhileHungry(t *testing.T) {
 	// A task in each slot has borrowed some; the first has used its own.
 	e.in.mu.Lock()
 	other.mu.Lock()
+	e.in.earner(other)
 	other.credit += e.in.room
 	e.in.room = 0
 	other.mu.Unlock()

@@ -29,7 +29,8 @@ func (e *Engine) Config() Config {
 // as t.Handle, which is a new one each time it is written down, counts as changed.
 // Growing lets waiting submitters in; shrinking lets running
 // tasks finish and loses no queued ones. Limits that change count for tasks that
-// are submitted, or started, from then on.
+// are submitted, or started, from then on; but a function that Go has taken while
+// there were none has none.
 //
 // The error matches ErrConfig, and names every fault, or it is a *RefusedError that
 // matches ErrClosed once the engine has come to its end, or ErrInvalid for an engine
@@ -38,22 +39,22 @@ func (e *Engine) Reconfigure(options ...Option) error {
 	if !e.made() {
 		return errNotMade()
 	}
-	var old, c Config
+	var old *Config
+	var c Config
 	var err error
 	for { // options are the user's: no lock is held while they are called
-		s := e.settings.Load()
-		old = s.Config
-		c, err = configure(old, options)
+		old = e.settings.Load()
+		c, err = configure(*old, options)
 		point.At(point.Resize)
 		e.config.Lock()
-		if e.settings.Load() == s {
+		if e.settings.Load() == old {
 			break
 		}
 		e.config.Unlock()
 	}
 	if err == nil {
 		c = c.complete()
-		err = sameFixed(&old, &c)
+		err = sameFixed(old, &c)
 	}
 	if err == nil && e.IsClosed() {
 		err = e.notRunning()
@@ -62,7 +63,7 @@ func (e *Engine) Reconfigure(options ...Option) error {
 		e.config.Unlock()
 		return err
 	}
-	e.settings.Store(&settings{c})
+	e.settings.Store(&c)
 	e.plain.Store(c.QueueLimit == 0 && c.RunLimit == 0)
 	if c.QueueCapacity != old.QueueCapacity {
 		e.setCapacity(c.QueueCapacity)
@@ -146,7 +147,7 @@ func (e *Engine) followProcs() {
 		return // somebody is changing the settings; the next look will do
 	}
 	e.procs.Store(procs)
-	c := e.settings.Load().Config
+	c := e.settings.Load()
 	changed := c.Workers == 0 && !e.IsClosed()
 	if changed {
 		e.setLimit(c.workers(int(procs)))

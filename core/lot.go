@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -42,8 +43,16 @@ type lot struct {
 	gone       chan struct{} // closed when closing and goroutines is zero
 	onGone     func()        // called then, with mu held
 	watch      int           // rounds the next watch takes; owned by who has the seat
+	watched    time.Time     // when the last has ended in vain, unless that was judged; the same
 	byID       atomic.Pointer[[]*worker]
 }
+
+// manyWorkers is how many workers make an engine wide: its tasks wait rather than
+// compute, and what is done for each worker or each wake-up costs more than it saves.
+// See BenchmarkSleep.
+const manyWorkers = 64
+
+func (l *lot) wide() bool { return l.width.Load() > manyWorkers }
 
 // enter and leave count the engine's goroutines.
 func (l *lot) enter() { l.goroutines.Add(1) }
@@ -107,7 +116,7 @@ func (l *lot) takeSlot() *slot {
 		l.idle = l.idle[:n-1]
 		return s
 	}
-	s := &slot{index: len(l.slots)}
+	s := newSlot(len(l.slots))
 	l.slots = append(l.slots, s)
 	return s
 }
@@ -156,12 +165,16 @@ func (e *Engine) newWorker() *worker {
 		return w
 	}
 	w := &worker{engine: e, wake: make(chan *slot, 1), id: uint32(len(l.workers))}
+	room := cap(l.workers)
 	l.workers = append(l.workers, w)
-	// Readers without the lock see an old array until it is replaced; they ask
-	// only for workers that run a task, or did a moment ago, and those were there
-	// before. An element never changes.
-	workers := l.workers
-	l.byID.Store(&workers)
+	if cap(l.workers) != room {
+		// Readers without the lock see the places that are still to be filled, and
+		// an old array until it is replaced; they ask only for workers that run a
+		// task, or did a moment ago, and those were there before. An element never
+		// changes once it is there.
+		workers := l.workers[:cap(l.workers)]
+		l.byID.Store(&workers)
+	}
 	return w
 }
 
@@ -266,17 +279,25 @@ func (e *Engine) closeLot() {
 // one timer, and only while there are more spares than are to be kept, so an
 // idle engine ticks at most until it is down to those. The caller holds mu.
 func (e *Engine) armIdle() {
-	l, s := &e.lot, e.settings.Load()
-	if l.timing || l.closing || s.IdleTimeout < 0 || len(l.spares) <= s.keep() {
+	l, c := &e.lot, e.settings.Load()
+	if l.timing || l.closing || len(l.spares) <= c.keep() {
 		return
 	}
 	l.timing = true
 	l.low = len(l.spares)
 	if l.timer == nil {
-		l.timer = time.AfterFunc(s.IdleTimeout, e.endIdle)
+		l.timer = time.AfterFunc(c.IdleTimeout, e.endIdle)
 	} else {
-		l.timer.Reset(s.IdleTimeout)
+		l.timer.Reset(c.IdleTimeout)
 	}
+}
+
+// keep is how many idle goroutines are kept, however long they are idle.
+func (c *Config) keep() int {
+	if c.IdleTimeout < 0 {
+		return math.MaxInt
+	}
+	return c.MinIdle
 }
 
 // rearmIdle makes changed settings count for goroutines that are idle already.
@@ -294,11 +315,11 @@ func (e *Engine) rearmIdle() {
 // the longest idle first.
 func (e *Engine) endIdle() {
 	point.At(point.Expire)
-	l, s := &e.lot, e.settings.Load()
+	l, c := &e.lot, e.settings.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timing = false
-	if n := min(l.low, len(l.spares)-s.keep()); n > 0 {
+	if n := min(l.low, len(l.spares)-c.keep()); n > 0 {
 		for _, w := range l.spares[:n] {
 			w.wake <- nil
 		}

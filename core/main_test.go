@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -150,6 +151,7 @@ func sampler(t testing.TB, e *core.Engine) (stop func()) {
 				t.Errorf("sampler: %v", err)
 				return
 			}
+			runtime.Gosched() // with one processor everybody else would wait for its time slice to end
 		}
 	}()
 	return sync.OnceFunc(func() { close(quit); <-gone })

@@ -198,11 +198,20 @@ func TestMemory_PlainFunctions(t *testing.T) {
 
 // After a million tasks of all kinds the heap is back where it was.
 func TestMemory_MillionTasks(t *testing.T) {
+	for name, option := range map[string]core.Option{
+		"built-in":  core.WithQueueCapacity(10_000),
+		"scheduler": func(c *core.Config) { c.QueueCapacity, c.Scheduler = 100, new(tidy) },
+	} {
+		t.Run(name, func(t *testing.T) { million(t, option) })
+	}
+}
+
+func million(t *testing.T, option core.Option) {
 	n := 1_000_000
 	if raceEnabled || testing.Short() {
 		n = 50_000
 	}
-	e := engineFor(t, core.WithWorkers(2), core.WithQueueCapacity(10_000), quietly())
+	e := engineFor(t, core.WithWorkers(2), option, quietly())
 	var ran atomic.Int64
 	load := func(n int) {
 		task := core.Func(func(context.Context) (int, error) { ran.Add(1); return 1, nil })

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // mergedContext is a cancellable child of the context given to Submit that the
@@ -21,8 +22,44 @@ type mergedContext struct {
 	unlink   []func() bool
 }
 
-// stem is the context that a merged context hangs from, until the run has ended.
-type stem struct{ contextRef }
+// stem is a context of the user's as the standard library sees it: what a merged context
+// hangs from, until the run has ended. The library asks its parents on goroutines of its
+// own, where a panic would end the process, and while a task is being resolved, where a
+// Goexit would lose it. So the user's context is asked when the two are linked, on the
+// goroutine of who wants that, and the answers are kept.
+type stem struct {
+	contextRef
+	engine weak.Pointer[Engine] // weak, since a base context may outlive the engine
+	done   <-chan struct{}
+	link   atomic.Pointer[link]
+}
+
+// link is what a context says to the first question that it is asked: the library's,
+// whether there is a context of its own below.
+type link struct{ key, value any }
+
+// hold must come before s is used. It calls ctx, which may panic.
+func (s *stem) hold(ctx context.Context, e *Engine) {
+	s.engine = e.self
+	s.set(ctx)
+	s.done = ctx.Done()
+}
+
+// guard is that of the engine.
+func (s *stem) guard(fn func()) {
+	if e := s.engine.Value(); e != nil {
+		e.guard("context of a user's type", fn)
+		return
+	}
+	defer func() { _ = recover() }() // nobody is left to be told
+	fn()
+}
+
+// letGo forgets the context.
+func (s *stem) letGo() {
+	s.forget()
+	s.link.Store(nil)
+}
 
 func (s *stem) Deadline() (deadline time.Time, ok bool) {
 	if ctx := s.get(); ctx != nil {
@@ -31,33 +68,66 @@ func (s *stem) Deadline() (deadline time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-func (s *stem) Done() <-chan struct{} {
-	if ctx := s.get(); ctx != nil {
-		return ctx.Done()
-	}
-	return nil
-}
+func (s *stem) Done() <-chan struct{} { return s.done }
 
-func (s *stem) Err() error {
+// Err is asked by the library alone, once Done is closed, and must say something then.
+func (s *stem) Err() (err error) {
 	if ctx := s.get(); ctx != nil {
-		return ctx.Err()
+		s.guard(func() { err = ctx.Err() })
 	}
-	return nil
+	if err == nil {
+		err = context.Canceled
+	}
+	return err
 }
 
 func (s *stem) Value(key any) any {
-	if ctx := s.get(); ctx != nil {
-		return ctx.Value(key)
+	l := s.link.Load()
+	if l != nil && l.key == key {
+		return l.value
 	}
-	return nil
+	ctx := s.get()
+	if ctx == nil {
+		return nil
+	}
+	v := ctx.Value(key)
+	if l == nil && s.done != nil {
+		s.link.CompareAndSwap(nil, &link{key, v})
+	}
+	return v
 }
 
 // AfterFunc is found by the standard library, which needs no goroutine then.
 func (s *stem) AfterFunc(f func()) func() bool {
-	if ctx := s.get(); ctx != nil {
-		return context.AfterFunc(ctx, f)
+	from, ok := s.get().(interface{ AfterFunc(f func()) func() bool })
+	if !ok {
+		return context.AfterFunc(silent{s}, f)
 	}
-	return func() bool { return false }
+	stop := from.AfterFunc(f)
+	return func() (stopped bool) {
+		over := make(chan struct{})
+		go func() { // it may call Goexit
+			defer close(over)
+			s.guard(func() { stopped = stop() })
+		}()
+		<-over
+		return stopped
+	}
+}
+
+// silent hides that a stem has AfterFunc.
+type silent struct{ stem context.Context }
+
+func (s silent) Deadline() (time.Time, bool) { return s.stem.Deadline() }
+func (s silent) Done() <-chan struct{}       { return s.stem.Done() }
+func (s silent) Err() error                  { return s.stem.Err() }
+func (s silent) Value(key any) any           { return s.stem.Value(key) }
+
+// held returns ctx as a stem.
+func (e *Engine) held(ctx context.Context) context.Context {
+	s := new(stem)
+	s.hold(ctx, e)
+	return s
 }
 
 // onEnd calls fn, on a goroutine of its own, when from ends before the run does.
@@ -83,7 +153,7 @@ func (m *mergedContext) keep(unlink func() bool) {
 // then on m ends with what that task was submitted with, and at the deadline of
 // d, whose own clock has stopped.
 func (m *mergedContext) hang(d *derived) {
-	m.onEnd(d.Context, func() {
+	m.onEnd(m.engine.held(d.Context), func() {
 		cause := context.Cause(d.Context)
 		if !d.returned(cause) {
 			m.cancel(cause)
@@ -99,7 +169,7 @@ func (m *mergedContext) hang(d *derived) {
 		case *derived:
 			m.hang(below)
 		default:
-			m.onEnd(below, func() { m.cancel(context.Cause(below)) })
+			m.onEnd(m.engine.held(below), func() { m.cancel(context.Cause(below)) })
 		}
 	})
 }
@@ -131,7 +201,7 @@ func (m *mergedContext) end() {
 	unlink := m.unlink
 	m.unlink = nil
 	m.mu.Unlock()
-	defer m.stem.forget()
+	defer m.stem.letGo()
 	defer func() {
 		for _, fn := range unlink {
 			fn()
@@ -199,11 +269,11 @@ func (r *record) newMerged(limit *time.Time) *mergedContext {
 	d, isDerived := parent.(*derived)
 	switch {
 	case parent == nil:
-		m.stem.set(e.ctx)
+		m.stem.hold(e.ctx, e)
 	case isDerived:
-		m.stem.set(context.WithoutCancel(d))
+		m.stem.hold(context.WithoutCancel(d), e)
 	default:
-		m.stem.set(parent)
+		m.stem.hold(parent, e)
 	}
 	var from context.Context = &m.stem
 	if isDerived && err == context.DeadlineExceeded {

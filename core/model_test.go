@@ -2,11 +2,15 @@ package core_test
 
 import (
 	"context"
-	"errors"
+	"flag"
+	"fmt"
+	"os"
 	"slices"
-	"sync"
+	"strconv"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -14,321 +18,266 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// modelTask is what the model knows of a queued task.
-type modelTask struct {
-	id       int
-	priority core.Priority
-}
-
-// model is the queue of an engine whose only worker is busy: it predicts what
-// every call does, and what runs, in which order, once the worker is free.
-type model struct {
-	engine   *core.Engine
-	capacity int
-	queue    []modelTask // the oldest first
-	outcome  map[int]core.Outcome
-	futures  map[int]*core.Future[int]
-	started  chan struct{}
-	gate     chan struct{}
-	next     int
-	ran      []int
-	expect   []int
-
-	refused, functions uint64
-}
-
-func (m *model) block(t *rapid.T) {
-	m.gate = make(chan struct{})
-	gate := m.gate
-	if err := m.engine.Go(func() { m.started <- struct{}{}; <-gate }); err != nil {
-		t.Fatal(err)
+// modelChecks runs a model on 2,000 sequences of 50 steps, or on as many as
+// GOMAN_MODEL says: each in a bubble of its own. A flag of rapid's that is given wins.
+func modelChecks(t *testing.T, property func(*rapid.T)) {
+	t.Helper()
+	checks := 2000
+	if long, err := strconv.Atoi(os.Getenv("GOMAN_MODEL")); err == nil && long > 0 {
+		checks = long
+	} else if raceEnabled {
+		checks /= 10
 	}
-	<-m.started
-	m.functions++
-}
-
-// drain lets everything run, and compares.
-func (m *model) drain(t *rapid.T) {
-	close(m.gate)
-	if err := m.engine.WaitIdle(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for _, task := range m.queue {
-		m.expect = append(m.expect, task.id)
-		m.outcome[task.id] = core.OutcomeSucceeded
-	}
-	m.queue = nil
-	if diff := cmp.Diff(m.expect, m.ran); diff != "" {
-		t.Fatalf("the order differs:\n%s", diff)
-	}
-}
-
-func (m *model) body(id int) core.Task[int] {
-	return core.Func(func(context.Context) (int, error) { m.ran = append(m.ran, id); return id, nil })
-}
-
-func (m *model) remove(t *rapid.T, at int, o core.Outcome) {
-	m.outcome[m.queue[at].id] = o
-	if !m.futures[m.queue[at].id].IsDone() {
-		t.Fatalf("task %d should be %v", m.queue[at].id, o)
-	}
-	m.queue = slices.Delete(m.queue, at, at+1)
-}
-
-func (m *model) submit(t *rapid.T) {
-	priority := core.Priority(rapid.IntRange(1, 4).Draw(t, "priority"))
-	policy := rapid.SampledFrom([]core.RejectPolicy{core.RejectFail, core.RejectDiscardNewest, core.RejectDiscardOldest,
-		core.RejectDisplaceLowest, core.RejectCallerRuns}).Draw(t, "policy")
-	id := m.next
-	m.next++
-	f, err := core.SubmitWith(context.Background(), m.engine, core.Attributes{Priority: priority, Reject: policy}, m.body(id))
-	task := modelTask{id, priority}
-	if len(m.queue) < m.capacity {
-		if err != nil {
-			t.Fatalf("refused with room: %v", err)
-		}
-		m.futures[id], m.queue = f, append(m.queue, task)
-		return
-	}
-	victim := -1
-	switch policy {
-	case core.RejectDiscardOldest:
-		victim = 0
-	case core.RejectDisplaceLowest:
-		for i, q := range m.queue {
-			if q.priority < priority && (victim < 0 || q.priority <= m.queue[victim].priority) {
-				victim = i
-			}
-		}
-	case core.RejectDiscardNewest, core.RejectCallerRuns:
-		if err != nil || !f.IsDone() {
-			t.Fatalf("%v, %v", f, err)
-		}
-		m.futures[id], m.outcome[id] = f, core.OutcomeDiscarded
-		if policy == core.RejectCallerRuns {
-			m.outcome[id] = core.OutcomeSucceeded
-			m.expect = append(m.expect, id)
-		}
-		return
-	}
-	if victim < 0 {
-		if !errors.Is(err, core.ErrQueueFull) {
-			t.Fatalf("%v", err)
-		}
-		m.refused++
-		return
-	}
-	if err != nil {
-		t.Fatalf("%v for %v", err, policy)
-	}
-	m.remove(t, victim, core.OutcomeDiscarded)
-	m.futures[id], m.queue = f, append(m.queue, task)
-}
-
-func (m *model) submitAll(t *rapid.T) {
-	var tasks []core.Task[int]
-	first := m.next
-	for range rapid.IntRange(1, 5).Draw(t, "size") {
-		tasks = append(tasks, m.body(m.next))
-		m.next++
-	}
-	futures, err := core.TrySubmitAll(context.Background(), m.engine, tasks)
-	fit := min(max(m.capacity-len(m.queue), 0), len(tasks))
-	if len(futures) != fit || (err != nil) != (fit < len(tasks)) {
-		t.Fatalf("%d of %d accepted, want %d: %v", len(futures), len(tasks), fit, err)
-	}
-	if err != nil {
-		m.refused++
-	}
-	for i, f := range futures {
-		m.futures[first+i] = f
-		m.queue = append(m.queue, modelTask{first + i, core.Normal})
-	}
-}
-
-func (m *model) cancel(t *rapid.T) {
-	if m.next == 0 {
-		return
-	}
-	id := rapid.IntRange(0, m.next-1).Draw(t, "id")
-	f := m.futures[id]
-	if f == nil {
-		return
-	}
-	at := slices.IndexFunc(m.queue, func(q modelTask) bool { return q.id == id })
-	if won := f.Cancel(); won != (at >= 0) {
-		t.Fatalf("Cancel of %d: %v", id, won)
-	}
-	if at >= 0 {
-		m.remove(t, at, core.OutcomeCanceled)
-	}
-}
-
-// check compares the figures and all futures with the model.
-func (m *model) check(t *rapid.T) {
-	s := m.engine.Stats()
-	if err := s.Check(); err != nil {
-		t.Fatal(err)
-	}
-	count := map[core.Outcome]uint64{core.OutcomeSucceeded: m.functions - 1}
-	for _, o := range m.outcome {
-		count[o]++
-	}
-	if s.Queued != len(m.queue) || s.Running != 1 || s.Succeeded != count[core.OutcomeSucceeded] || s.Discarded != count[core.OutcomeDiscarded] ||
-		s.Canceled != count[core.OutcomeCanceled] || s.Rejected.Full != m.refused || s.Capacity != m.capacity {
-		t.Fatalf("%d queued, %v, %d refused: %+v", len(m.queue), count, m.refused, s)
-	}
-	for id, f := range m.futures {
-		_, err := f.GetWithTimeout(0)
-		o, over := m.outcome[id]
-		want := map[core.Outcome]error{core.OutcomeDiscarded: core.ErrDiscarded, core.OutcomeCanceled: context.Canceled}[o]
-		if !over {
-			want = core.ErrWaitTimeout
-		}
-		if !errors.Is(err, want) || f.IsDone() != over {
-			t.Fatalf("future %d, %v %v: %v", id, over, o, err)
-		}
-	}
-}
-
-// TestModel runs random programs of submissions, cancellations and changes of the
-// capacity against the model.
-func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		capacity := rapid.IntRange(1, 6).Draw(t, "capacity")
-		options := []core.Option{core.WithWorkers(1), core.WithQueueCapacity(capacity)}
-		if rapid.Bool().Draw(t, "scheduler") {
-			options = append(options, core.WithScheduler(&counting{out: map[core.Job]int{}}))
-		}
-		e, err := core.New(options...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &model{engine: e, capacity: capacity, outcome: map[int]core.Outcome{}, futures: map[int]*core.Future[int]{}, started: make(chan struct{})}
-		m.block(t)
-		defer func() {
-			m.drain(t)
-			if err := e.Shutdown(context.Background()); err != nil {
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, n := range map[string]int{"rapid.checks": checks, "rapid.steps": 50} {
+		if !given[name] {
+			before := flag.Lookup(name).Value.String()
+			if err := flag.Set(name, strconv.Itoa(n)); err != nil {
 				t.Fatal(err)
 			}
-			if s := e.Stats(); s.Check() != nil || s.Queued != 0 || s.Running != 0 {
-				t.Fatalf("%+v", s)
-			}
-		}()
-		t.Repeat(map[string]func(*rapid.T){
-			"submit":    m.submit,
-			"submitAll": m.submitAll,
-			"cancel":    m.cancel,
-			"capacity": func(t *rapid.T) {
-				m.capacity = rapid.IntRange(max(len(m.queue), 1), 8).Draw(t, "capacity")
-				if err := e.SetQueueCapacity(m.capacity); err != nil {
-					t.Fatal(err)
-				}
-			},
-			"drain": func(t *rapid.T) { m.drain(t); m.block(t) },
-			"":      m.check,
+			defer flag.Set(name, before) //nolint:errcheck // it was its value before
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var stopped any // rapid ends a case by a panic, which must not cross the bubble's border
+		synctest.Test(t, func(*testing.T) {
+			defer func() { stopped = recover() }()
+			property(rt)
 		})
+		if fmt.Sprintf("%T", stopped) == "rapid.invalidData" {
+			rt.SkipNow() // a case that is no case, which must not look like one that fails
+		}
+		if stopped != nil {
+			panic(stopped)
+		}
 	})
 }
 
-// TestModel_Concurrent runs random programs on several goroutines at a time. What
-// must hold whatever the interleaving: each future has one verdict that fits what
-// was done to it, each body ran as often as its verdict says, and the figures
-// agree with both.
-func TestModel_Concurrent(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		type command struct {
-			Kind, Target int
-			Policy       core.RejectPolicy
+// modelHooks counts what the hooks and the interceptor of a model were told.
+type modelHooks struct {
+	on, intercepts                                           bool
+	accepted, rejected, started, retried, changed, intercept atomic.Int64
+	ended                                                    [8]atomic.Int64
+}
+
+func (h *modelHooks) hooks() core.Hooks {
+	return core.Hooks{
+		Accepted: func(core.Job) { h.accepted.Add(1) },
+		Rejected: func(core.RejectInfo) { h.rejected.Add(1) },
+		Started:  func(core.Job) { h.started.Add(1) },
+		Ended:    func(info core.EndInfo) { h.ended[info.Outcome].Add(1) },
+		Retried:  func(core.RetryInfo) { h.retried.Add(1) },
+		Changed: func(c core.Change) {
+			if c == core.ChangeReconfigured {
+				h.changed.Add(1)
+			}
+		},
+	}
+}
+
+type modelKey struct{}
+
+func (h *modelHooks) interceptor(next core.Handler) core.Handler {
+	return func(ctx context.Context, job core.Job) error {
+		h.intercept.Add(1)
+		return next(context.WithValue(ctx, modelKey{}, 1), job)
+	}
+}
+
+// urgent gives out the most urgent job, of those the oldest.
+type urgent struct{ line }
+
+func (u *urgent) Pop(int) (job core.Job, ok bool) {
+	for _, j := range u.jobs {
+		if job.IsZero() || j.Priority() > job.Priority() {
+			job = j
 		}
-		workers := rapid.IntRange(1, 3).Draw(t, "workers")
-		commands := rapid.Custom(func(t *rapid.T) command {
-			return command{rapid.IntRange(0, 9).Draw(t, "kind"), rapid.IntRange(0, 30).Draw(t, "target"),
-				core.RejectPolicy(rapid.IntRange(int(core.RejectWait), int(core.RejectDisplaceLowest)).Draw(t, "policy"))}
-		})
-		programs := rapid.SliceOfN(rapid.SliceOfN(commands, 1, 30), 2, 4).Draw(t, "programs")
-		e, err := core.New(core.WithWorkers(workers), core.WithQueueCapacity(rapid.IntRange(1, 4).Draw(t, "capacity")), quietly())
-		if err != nil {
-			t.Fatal(err)
+	}
+	i := slices.Index(u.jobs, job)
+	if i < 0 {
+		return job, false
+	}
+	u.jobs = slices.Delete(u.jobs, i, i+1)
+	return job, true
+}
+
+// orderly is a scheduler without any of the optional interfaces.
+type orderly struct{ core.Scheduler }
+
+// newModel draws a configuration.
+func newModel(t *rapid.T) *model {
+	m := &model{t: t, step: 1, abort: make(chan struct{}), resumed: map[*modelTask]error{}}
+	c := &m.config
+	*c = core.Config{
+		Workers:        rapid.SampledFrom([]int{1, 1, 2, 4}).Draw(t, "workers"),
+		QueueCapacity:  rapid.SampledFrom([]int{1, 2, 5, core.Unbounded}).Draw(t, "capacity"),
+		Reject:         core.RejectPolicy(rapid.IntRange(1, int(core.RejectAsk)).Draw(t, "policy")),
+		OnFull:         func(context.Context, core.Job) core.RejectPolicy { return m.answers },
+		QueueLimit:     unique(max(rapid.IntRange(-20, 20).Draw(t, "queue limit"), 0), 2_000_003),
+		RunLimit:       unique(max(rapid.IntRange(-20, 20).Draw(t, "run limit"), 0), 3_000_017),
+		CancelGrace:    rapid.SampledFrom([]time.Duration{1, unique(9, 4_000_037)}).Draw(t, "grace"),
+		IdleTimeout:    rapid.SampledFrom([]time.Duration{0, time.Millisecond, -1}).Draw(t, "idle"),
+		Prealloc:       rapid.Bool().Draw(t, "prealloc"),
+		AcceptChildren: rapid.Bool().Draw(t, "children"),
+		OnPanic:        func(*core.PanicError) {},
+	}
+	first := func([]*modelTask) int { return 0 }
+	newest := func(line []*modelTask) int { return len(line) - 1 }
+	mostUrgent := func(line []*modelTask) (best int) {
+		for i, k := range line {
+			if k.priority > line[best].priority {
+				best = i
+			}
 		}
-		var verdicts, accepted, refused, runs [8]atomic.Int64
-		var goroutines sync.WaitGroup
-		begin := make(chan struct{})
-		for _, program := range programs {
-			goroutines.Go(func() {
-				<-begin
-				var futures []*core.Future[int]
-				for _, c := range program {
-					switch {
-					case c.Kind < 6:
-						f, err := core.SubmitWith(context.Background(), e, core.Attributes{Priority: core.Priority(c.Target%4 + 1), Reject: c.Policy},
-							core.Func(func(ctx context.Context) (int, error) {
-								if c.Kind == 5 && core.Attempt(ctx) < 2 {
-									return 0, core.Again(0, nil)
-								}
-								runs[0].Add(1)
-								if c.Kind == 4 {
-									panic("on purpose")
-								}
-								return c.Target, ctx.Err()
-							}))
-						if err != nil {
-							refused[0].Add(1)
-							continue
-						}
-						accepted[0].Add(1)
-						futures = append(futures, f)
-					case c.Kind < 8 && len(futures) > 0:
-						futures[c.Target%len(futures)].Cancel()
-					case c.Kind == 8 && len(futures) > 0:
-						_, _ = futures[c.Target%len(futures)].Await(context.Background())
-					case c.Kind == 9:
-						if err := e.Stats().Check(); err != nil {
-							t.Error(err)
-						}
-						_ = e.SetQueueCapacity(c.Target%5 + 1)
-						_ = e.Resize(c.Target%3 + 1)
-					}
-				}
-				for _, f := range futures {
-					_, err := f.Get()
-					switch {
-					case err == nil:
-						verdicts[core.OutcomeSucceeded].Add(1)
-					case errors.Is(err, core.ErrPanicked):
-						verdicts[core.OutcomePanicked].Add(1)
-					case errors.Is(err, core.ErrDiscarded):
-						verdicts[core.OutcomeDiscarded].Add(1)
-					case errors.Is(err, context.Canceled):
-						verdicts[core.OutcomeCanceled].Add(1)
-					default:
-						t.Errorf("verdict %v", err)
-					}
-				}
-			})
+		return best
+	}
+	order := rapid.SampledFrom([]string{"built-in", "built-in", "fifo", "lifo", "priority", "bare"}).Draw(t, "scheduler")
+	switch order {
+	case "fifo":
+		c.Scheduler, m.order = &line{}, first
+	case "lifo":
+		c.Scheduler, m.order = &line{newest: true}, newest
+	case "priority":
+		c.Scheduler, m.order = &urgent{}, mostUrgent
+	case "bare":
+		c.Scheduler, m.order = orderly{&line{}}, first
+	default:
+		if c.Workers == 1 {
+			m.order = first
 		}
-		close(begin)
-		goroutines.Wait()
-		if err := e.WaitIdle(context.Background()); err != nil {
-			t.Fatal(err)
+	}
+	m.custom = c.Scheduler != nil
+	if m.told.on = rapid.Bool().Draw(t, "hooks"); m.told.on {
+		c.Hooks = []core.Hooks{m.told.hooks()}
+	}
+	if m.told.intercepts = rapid.Bool().Draw(t, "interceptor"); m.told.intercepts {
+		c.Interceptors = []core.Interceptor{m.told.interceptor}
+	}
+	m.did("%d workers, capacity %d, %v, limits %v and %v, grace %v, idle %v, prealloc %v, children %v, scheduler %s, hooks %v, interceptor %v",
+		c.Workers, c.QueueCapacity, c.Reject, c.QueueLimit, c.RunLimit, c.CancelGrace, c.IdleTimeout, c.Prealloc, c.AcceptChildren,
+		order, m.told.on, m.told.intercepts)
+	e, err := core.New(core.WithConfig(*c), quietly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.engine = e
+	return m
+}
+
+// check compares the figures of the engine with the model, and all futures.
+func (m *model) check(*rapid.T) {
+	s := m.engine.Stats()
+	if err := s.Check(); err != nil {
+		m.t.Fatal(err)
+	}
+	want := core.Stats{Name: s.Name, Workers: m.config.Workers, Goroutines: s.Goroutines, Capacity: m.config.QueueCapacity,
+		Idle: s.Idle, Blocked: len(m.door), Accepted: m.accepted, Queued: len(m.line) + m.count(atDelay), Delayed: m.count(atDelay),
+		Running: m.count(atWork), Retried: m.retried, Late: m.late, Failures: m.failures, Rejected: m.rejected,
+		Succeeded: m.ended[core.OutcomeSucceeded], Failed: m.ended[core.OutcomeFailed], Panicked: m.ended[core.OutcomePanicked],
+		Canceled: m.ended[core.OutcomeCanceled], TimedOut: m.ended[core.OutcomeTimedOut], Discarded: m.ended[core.OutcomeDiscarded],
+		Undone: m.ended[core.OutcomeUndone], Abandoned: m.ended[core.OutcomeAbandoned]}
+	if !m.stopping {
+		want.Idle = max(m.free(), 0)
+	}
+	for _, k := range m.tasks {
+		if k.at == atWork && k.awaits != nil {
+			want.Waiting++
 		}
-		if err := e.Shutdown(context.Background()); err != nil {
-			t.Fatal(err)
+		if k.at == atWork && k.expired {
+			want.Overdue++
 		}
-		s := e.Stats()
-		if err := s.Check(); err != nil {
-			t.Fatal(err)
+		m.checkFuture(k)
+	}
+	if m.finished && m.count(atWork) == 0 && m.ignoring == 0 {
+		want.Goroutines = 0
+	}
+	if diff := cmp.Diff(want, s); diff != "" {
+		m.fatalf("the figures differ: - is the model, + the engine\n%s", diff)
+	}
+	e := m.engine
+	got := fmt.Sprint(e.IsPaused(), e.IsRunning(), e.IsShutdown(), e.IsClosed())
+	if want := fmt.Sprint(m.paused, !m.draining, m.draining, m.finished); got != want {
+		m.fatalf("paused, running, shut down, closed: %s, want %s", got, want)
+	}
+	m.checkHooks()
+}
+
+// checkFuture compares the future of k.
+func (m *model) checkFuture(k *modelTask) {
+	if k.future == nil || k.checked {
+		return
+	}
+	if done := k.future.IsDone(); done != (k.at == atEnd) {
+		m.fatalf("%v: resolved %v, want %v", k, done, k.at == atEnd)
+	}
+	if k.at == atEnd {
+		v, err := k.future.Get()
+		m.compare(k.String(), k.verdict, err)
+		if v != k.verdict.value {
+			m.fatalf("%v: the value is %d, want %d", k, v, k.verdict.value)
 		}
-		got := [4]uint64{s.Succeeded, s.Panicked, s.Discarded, s.Canceled}
-		var want [4]uint64
-		for i, o := range []core.Outcome{core.OutcomeSucceeded, core.OutcomePanicked, core.OutcomeDiscarded, core.OutcomeCanceled} {
-			want[i] = uint64(verdicts[o].Load())
+		k.checked = true
+	}
+}
+
+func (m *model) checkHooks() {
+	h := &m.told
+	if h.intercepts && int(h.intercept.Load()) != m.bodies {
+		m.fatalf("%d bodies have begun, the interceptor was called %d times", m.bodies, h.intercept.Load())
+	}
+	if !h.on {
+		return
+	}
+	got := []int64{h.rejected.Load(), h.started.Load(), h.retried.Load(), h.changed.Load()}
+	want := []int64{int64(m.rejected.Total()), int64(m.bodies), int64(m.retried), int64(m.changes)}
+	for i := range h.ended {
+		got, want = append(got, h.ended[i].Load()), append(want, int64(m.ended[i]))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		m.fatalf("the hooks were told: rejected, started, retried, changed, ended by outcome\n%s", diff)
+	}
+}
+
+// step1 makes a step of a command.
+func (m *model) step1(command func(*rapid.T)) func(*rapid.T) {
+	return func(t *rapid.T) {
+		m.step++
+		m.loose, m.tied = false, false
+		command(t)
+		m.advance()
+	}
+}
+
+// stop ends what is left at the end of a case.
+func (m *model) stop(t *rapid.T) {
+	close(m.abort)
+	for _, c := range append(m.idlers, m.stops...) {
+		c.end(errModel)
+	}
+	_ = m.engine.Close(context.Background())
+	if s := m.engine.Stats(); s.Check() != nil {
+		t.Errorf("at the end: %+v", s)
+	}
+}
+
+// TestModel_Engine runs random sequences of all that can be done with an engine of a
+// random configuration against the model.
+func TestModel_Engine(t *testing.T) {
+	modelChecks(t, func(t *rapid.T) {
+		m := newModel(t)
+		defer m.stop(t)
+		commands := map[string]func(*rapid.T){
+			"submit": m.submit, "submit more": m.submit, "submit even more": m.submit, "batch": m.batch, "spawn": m.spawn, "wrong": m.wrong,
+			"leave": m.leave, "leave more": m.leave, "await": m.await, "observe": m.observe,
+			"cancel": m.cancel, "end context": m.endContext, "pass": m.pass,
+			"pause": m.pause, "resume": m.resume, "change": m.change,
+			"wait idle": m.waitIdle, "give up": m.giveUp, "shutdown": m.shutdown,
 		}
-		if got != want || s.Accepted != uint64(accepted[0].Load()) || s.Rejected.Full != uint64(refused[0].Load()) || s.Queued+s.Running != 0 {
-			t.Fatalf("futures say %v, %d accepted, %d refused: %+v", want, accepted[0].Load(), refused[0].Load(), s)
+		for name, command := range commands {
+			commands[name] = m.step1(command)
 		}
-		if n := uint64(runs[0].Load()); n < s.Succeeded+s.Panicked || n > s.Succeeded+s.Panicked+s.Canceled {
-			t.Fatalf("%d runs: %+v", n, s)
-		}
+		commands[""] = m.check
+		t.Repeat(commands)
 	})
 }

@@ -97,7 +97,7 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	if !e.in.visible.Load() || point.Fail(point.Share) {
 		return Job{}
 	}
-	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && e.in.thin.Load() {
+	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && !e.lot.wide() && e.in.thin.Load() {
 		// Few submitters wait for a turn on a processor to fill the queue again:
 		// better now than when the last job is gone, and all workers are idle. See
 		// BenchmarkBusy.
@@ -118,13 +118,14 @@ func (w *worker) nextShared(s *slot) (job Job) {
 		}
 	}
 	served := 0
-	if e.signal.Load()&signalHungry != 0 {
+	hungry := e.signal.Load()&signalHungry != 0
+	if hungry || !s.earns { // only an earner may keep credit (room.go)
 		e.in.room += s.credit
 		s.credit = 0
-		s.mu.Unlock()
+	}
+	s.mu.Unlock()
+	if hungry {
 		served = e.serveBlocked()
-	} else {
-		s.mu.Unlock()
 	}
 	e.in.mu.Unlock()
 	if served > 0 {
@@ -168,6 +169,7 @@ func (w *worker) startBatch(s *slot) (job Job) {
 	}
 	for q.count > 0 {
 		if n > 1 {
+			e.in.earner(s)
 			s.fill(q, n)
 			n = 1
 			for s.first < s.end {
@@ -257,24 +259,33 @@ func (s *slot) holds() bool {
 	return s.queued() > 0
 }
 
-// steal takes half of what victim stores. Slots are locked in the order of
-// their index.
+// steal takes half of what victim stores.
 func (w *worker) steal(s, victim *slot) bool {
-	victim.mu.Lock()
-	if victim.queued() == 0 {
-		victim.mu.Unlock()
+	if !victim.holds() {
 		return false
 	}
-	if s.index < victim.index {
+	lockPair(s, victim)
+	if !s.earns {
+		s.mu.Unlock()
 		victim.mu.Unlock()
-		s.mu.Lock()
-		victim.mu.Lock()
-	} else {
-		s.mu.Lock()
+		in := &w.engine.in
+		in.lock()
+		lockPair(s, victim)
+		in.earner(s)
+		in.mu.Unlock()
 	}
 	// A child may have been stored here by another goroutine of a task.
 	ok := s.first == s.end && s.stealFrom(victim)
 	s.mu.Unlock()
 	victim.mu.Unlock()
 	return ok
+}
+
+// lockPair locks two slots in the order of their index.
+func lockPair(a, b *slot) {
+	if a.index > b.index {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	b.mu.Lock()
 }

@@ -351,7 +351,7 @@ func crash(how string) {
 // PanicCrash ends the process, as a panic of a plain goroutine would.
 func TestPanic_Crash(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts processes")
+		t.Skip("it starts processes: run it without -short, go test -run TestPanic ./core")
 	}
 	for _, how := range []string{"submit", "go", "run", "inline", "caller", "intercepted"} {
 		t.Run(how, func(t *testing.T) {

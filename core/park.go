@@ -2,6 +2,7 @@ package core
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -46,19 +47,25 @@ import (
 // # Watching
 //
 // Before a searcher sleeps it watches the two flags for a while, if there is
-// more than one processor. The time adapts: it doubles when watching paid, and
-// halves when it did not. It is counted in rounds and not in time, because in a
-// testing/synctest bubble time stands still while a goroutine runs. Between
-// rounds it yields the processor to whoever can use it.
+// more than one processor: to wake a sleeping processor takes tens of
+// microseconds, so to watch for about as long costs at most twice what is best
+// (the ski rental rule). The time adapts to the gaps between jobs. It doubles
+// when a job came late in it, or after it within the time that the longest watch
+// takes, and halves when the next job came later than that. The watch itself is
+// counted in rounds and not in time, because in a testing/synctest bubble time stands
+// still while a goroutine runs; there every gap looks short. Between rounds it yields
+// the processor to whoever can use it. See BenchmarkWait.
 
 const (
 	watchMin    = 1 << 2
-	watchMax    = 1 << 10
+	watchMax    = 1 << 9 // about 100 microseconds
 	watchStart  = 1 << 7
+	watchGap    = 100 * time.Microsecond
 	threadLocks = 8 // calls of LockOSThread that a worker undoes before it sleeps
 
 	watchLooks = 64   // looks at the flags in one round
-	watchPause = 2000 // turns of a loop between two looks, if tasks are run by who awaits them: about a microsecond
+	watchPause = 2000 // turns before a look, if tasks are run by who awaits them: about a microsecond
+	watchStays = 4    // how often a job is to be seen then
 )
 
 // visible reports whether there may be a job to start.
@@ -74,11 +81,13 @@ func (e *Engine) notify() {
 
 // wake takes the seat and gives it, with an idle slot, to a goroutine.
 func (e *Engine) wake() {
-	point.At(point.Notify) // not in notify, which is inlined where each task is pushed
+	point.At(point.Notify) // not in notify, which is called for each task
 	if e.signal.Load()&(signalPaused|signalStopping) != 0 {
 		return
 	}
-	e.followProcs()
+	if !e.lot.wide() || e.settings.Load().Workers == 0 {
+		e.followProcs() // takes a lock of Go's own scheduler, so not for many workers whose number was given
+	}
 	e.wakeOne()
 }
 
@@ -87,6 +96,7 @@ func (e *Engine) wakeOne() {
 	point.At(point.Seat)
 	l := &e.lot
 	for l.searching.CompareAndSwap(0, 1) {
+		l.judgeWatch()
 		l.mu.Lock()
 		if l.busy < l.limit && !l.closing {
 			e.dispatch(l.takeSlot(), true)
@@ -177,23 +187,12 @@ func (w *worker) watchFlags() bool {
 	if e.procs.Load() < 2 {
 		return false
 	}
-	looks := watchLooks
-	if e.selfServed() {
-		looks = 1
-	}
 	for round := range l.watch {
-		for range looks {
-			if e.visible() {
-				if round > l.watch/8 {
-					l.watch = min(l.watch*2, watchMax)
-				}
-				return true
+		if e.look() {
+			if round > l.watch/8 {
+				l.watch = min(l.watch*2, watchMax)
 			}
-		}
-		if looks == 1 {
-			for i := range watchPause {
-				_ = i
-			}
+			return true
 		}
 		if e.signal.Load()&(signalLeave|signalIdle) != 0 {
 			return false
@@ -201,8 +200,51 @@ func (w *worker) watchFlags() bool {
 		point.Yield(point.Watch)
 		runtime.Gosched()
 	}
-	l.watch = max(l.watch/2, watchMin)
+	l.watched = time.Now()
 	return false
+}
+
+// look is one round of watching: it reports whether there is a job to start. Where
+// those who await tasks run them themselves, it looks rarely, and only a job that
+// stays counts, since whoever submitted it is about to take it. See BenchmarkAwait.
+func (e *Engine) look() bool {
+	if !e.selfServed() {
+		for range watchLooks {
+			if e.visible() {
+				return true
+			}
+		}
+		return false
+	}
+	pause(watchPause)
+	for range watchStays {
+		if !e.visible() {
+			return false
+		}
+		pause(watchPause / 8)
+	}
+	return true
+}
+
+// pause passes some time: about half a nanosecond a turn.
+func pause(turns int) {
+	for i := range turns {
+		_ = i
+	}
+}
+
+// judgeWatch adapts the time that the next watch takes to the rest of the gap, which
+// the last has not bridged. The caller has the seat.
+func (l *lot) judgeWatch() {
+	if l.watched.IsZero() {
+		return
+	}
+	if time.Since(l.watched) < watchGap {
+		l.watch = min(l.watch*2, watchMax)
+	} else {
+		l.watch = max(l.watch/2, watchMin)
+	}
+	l.watched = time.Time{}
 }
 
 // giveUpSlot gives w's slot away for the time of a wait inside a task.

@@ -48,7 +48,7 @@ const (
 
 func (p RejectPolicy) known() bool { return p < rejectEnd }
 
-// String returns the name of p, as in configuration files.
+// String returns the name of p in lower case, such as "caller-runs".
 func (p RejectPolicy) String() string {
 	names := [...]string{"default", "wait", "fail", "caller-runs", "discard-newest", "discard-oldest", "displace-lowest", "ask"}
 	if int(p) < len(names) {
@@ -72,7 +72,7 @@ const (
 	panicEnd
 )
 
-// String returns the name of p, as in configuration files.
+// String returns the name of p in lower case.
 func (p PanicPolicy) String() string {
 	switch p {
 	case PanicContain:
@@ -85,15 +85,15 @@ func (p PanicPolicy) String() string {
 
 // admitFull applies the reject policy to a job for which there is no room.
 func (e *Engine) admitFull(a *admission) error {
-	policy := a.policy
+	policy, c := a.policy, e.settings.Load()
 	if policy == rejectDefault {
-		policy = e.settings.Load().Reject
+		policy = c.Reject
 	}
 	if policy == RejectAsk {
-		if e.settings.Load().OnFull == nil {
+		if c.OnFull == nil {
 			return e.refuse(reasonInvalid, errNobodyToAsk()) // it was there when the door was passed
 		}
-		asked, err := e.ask(a)
+		asked, err := e.ask(c.OnFull, a)
 		if err != nil {
 			return e.refuse(reasonInternal, err)
 		}
@@ -117,16 +117,12 @@ func errNobodyToAsk() error {
 }
 
 // ask lets the user's function choose the policy.
-func (e *Engine) ask(a *admission) (policy RejectPolicy, err error) {
-	s := e.settings.Load()
-	if s.OnFull == nil {
-		return 0, errNobodyToAsk()
-	}
+func (e *Engine) ask(onFull func(context.Context, Job) RejectPolicy, a *admission) (policy RejectPolicy, err error) {
 	ctx := a.ctx
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if !e.guard("OnFull function", func() { policy = s.OnFull(ctx, a.job) }) {
+	if !e.guard("OnFull function", func() { policy = onFull(ctx, a.job) }) {
 		return 0, invalidf("the OnFull function panicked")
 	}
 	if policy == rejectDefault || policy == RejectAsk || !policy.known() {
@@ -160,8 +156,8 @@ func (e *Engine) admitNow(a *admission) error {
 // admitDiscarded accepts the newcomer and gives it up at once.
 func (e *Engine) admitDiscarded(a *admission) error {
 	r := a.job.record()
-	if r == nil {
-		return e.refuse(reasonDiscard, ErrDiscarded)
+	if r == nil || a.function {
+		return e.refuse(reasonDiscard, ErrDiscarded) // there is no future to tell
 	}
 	in := &e.in
 	in.lock()
@@ -222,7 +218,7 @@ func (e *Engine) admitFor(a *admission, policy RejectPolicy) error {
 
 // discard resolves a job that was given up, outside every lock.
 func (e *Engine) discard(job Job) {
-	err := &RefusedError{Engine: e.name, Capacity: e.settings.Load().QueueCapacity, Reason: ErrDiscarded}
+	err := e.refusal(ErrDiscarded)
 	if r := job.record(); r != nil {
 		r.fail(err)
 	}

@@ -22,6 +22,7 @@ import (
 //	running    -> resolving  the goroutine that ran it, after Execute
 //	running    -> done       the same, if it ended well and nobody asks
 //	running    -> abandoned  shutdown, which counts it at the same moment
+//	resolving  -> abandoned  the same, of one that is to be run again
 //	resolving  -> done       whoever made it resolving; value and error are
 //	                         written before
 //	resolving  -> delayed    the goroutine that ran it, to run it again
@@ -175,7 +176,9 @@ func (r *record) leave(mark uint64) (busy, ok bool) {
 	}
 }
 
-// abandon gives up a running record with verdict. The caller holds all locks.
+// abandon gives up a running record with verdict, or one that has returned and is
+// about to be delayed: nobody would run it again, or hand it back in time. The caller
+// holds all locks.
 func (r *record) abandon(verdict error) bool {
 	x := r.needExtra()
 	x.mu.Lock()
@@ -183,10 +186,10 @@ func (r *record) abandon(verdict error) bool {
 	x.mu.Unlock()
 	for {
 		old := r.state.Load()
-		if phase(old) != phaseRunning {
+		if phase(old) != phaseRunning && (phase(old) != phaseResolving || old&flagAgain == 0) {
 			return false
 		}
-		if r.state.CompareAndSwap(old, old&^phaseMask|phaseAbandoned) {
+		if r.state.CompareAndSwap(old, old&^(phaseMask|flagAgain)|phaseAbandoned) {
 			return true
 		}
 	}
@@ -197,9 +200,9 @@ func (r *record) abandon(verdict error) bool {
 type extra struct {
 	attrs    *Attributes // immutable after Submit
 	attempts atomic.Int32
+	expired  atomic.Bool               // the run limit has passed
 	runLimit time.Duration             // the limit in force while it runs
-	runEnd   atomic.Pointer[time.Time] // when that limit passes
-	expired  atomic.Bool               // it has passed
+	runEnd   atomic.Pointer[time.Time] // when it passes
 
 	mu        point.Mutex
 	waiters   []*waiter
@@ -210,6 +213,7 @@ type extra struct {
 	timer     *time.Timer   // queue limit, delay or run limit, whichever is on
 	unwatch   func() bool   // stops watching the parent while queued
 	idle      chan struct{} // closed when no call uses the slot any more
+	requeued  chan struct{} // closed when it is pushed to be run again (ring.go)
 
 	// The merged context of the first run, made when somebody asks for Done
 	// (merged.go), and the context of the present run, from the second on.
@@ -257,9 +261,9 @@ func (r *record) reject() RejectPolicy {
 	return rejectDefault
 }
 
-// limits returns the task's limits; zero for none.
-func (r *record) limits(s *settings) (queue, run time.Duration) {
-	queue, run = s.QueueLimit, s.RunLimit
+// limits returns the task's limits, where c is in force; zero for none.
+func (r *record) limits(c *Config) (queue, run time.Duration) {
+	queue, run = c.QueueLimit, c.RunLimit
 	if a := r.attributes(); a != nil {
 		if a.QueueLimit != 0 {
 			queue = max(a.QueueLimit, 0)

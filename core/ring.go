@@ -1,6 +1,48 @@
 package core
 
+import "github.com/uptutu/goman/core/internal/point"
+
 // Rings of tasks that wait for each other: see the top of wait.go.
+
+// noteWait notes that w waits for r, unless that closes a ring.
+func (w *worker) noteWait(r *record) error {
+	e := w.engine
+	point.At(point.Ring)
+	e.waitGraph.Lock()
+	defer e.waitGraph.Unlock()
+	w.waits.Store(r)
+	if ring := e.ring(w, r); ring != nil {
+		w.waits.Store(nil)
+		return &DeadlockError{Engine: e.name, Tasks: ring}
+	}
+	return nil
+}
+
+// requeued returns a channel that is closed when r is pushed to be run again, or nil
+// if its engine's scheduler holds no task back for another.
+func (r *record) requeued() <-chan struct{} {
+	if r.engine().in.optional.claimer == nil {
+		return nil
+	}
+	x := r.needExtra()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.requeued == nil {
+		x.requeued = make(chan struct{})
+	}
+	return x.requeued
+}
+
+// tellRequeued tells the tasks that wait for r that it was pushed again.
+func (r *record) tellRequeued() {
+	x := r.extra.Load() // a task that is run again has one
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.requeued != nil {
+		close(x.requeued)
+		x.requeued = nil
+	}
+}
 
 // ring follows the chain of waits from r and returns the names of the tasks in
 // it if it comes back to w. The caller holds e.waitGraph.

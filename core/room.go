@@ -21,6 +21,7 @@ func (e *Engine) lend(s *slot, want int) {
 	}
 	in.room -= n
 	s.mu.Lock()
+	in.earner(s)
 	s.credit += n
 	s.mu.Unlock()
 }
@@ -41,15 +42,11 @@ func (e *Engine) gather() bool {
 	return in.room > 0
 }
 
-// fewSlots is how many workers an engine may have for its slots' credits to be
-// looked through without being asked to be returned.
-const fewSlots = 64
-
 // glean is gather for a submitter that will look again soon: it leaves the
 // workers in peace, where that is cheap. The caller holds in.mu.
 func (e *Engine) glean() bool {
 	if e.signal.Load()&signalHungry == 0 {
-		if e.lot.width.Load() > fewSlots {
+		if e.lot.wide() { // to look through all slots for each submitter would be dear
 			return e.gather()
 		}
 		e.collect()
@@ -57,18 +54,46 @@ func (e *Engine) glean() bool {
 	return e.in.room > 0
 }
 
+// An earner is a slot that may get credit while nobody holds in.mu: it stores jobs,
+// or a task in it may store some or starts those it waits for. In an engine of many
+// workers hardly any slot is one, and only they need to be looked through.
+
+// earner enters s in the list. The caller holds in.mu and s.mu.
+func (in *intake) earner(s *slot) {
+	if !s.earns {
+		s.earns = true
+		in.earners = append(in.earners, s)
+	}
+}
+
+// lockEarner locks s, which is an earner then.
+func (e *Engine) lockEarner(s *slot) {
+	s.mu.Lock()
+	if s.earns {
+		return
+	}
+	s.mu.Unlock()
+	e.in.lock()
+	s.mu.Lock()
+	e.in.earner(s)
+	e.in.mu.Unlock()
+}
+
 // collect takes the credits of all slots. The caller holds in.mu.
 func (e *Engine) collect() {
 	in := &e.in
-	e.lot.mu.Lock()
-	slots := e.lot.slots
-	e.lot.mu.Unlock()
-	for _, s := range slots {
+	earners := in.earners[:0]
+	for _, s := range in.earners {
 		s.mu.Lock()
 		in.room += s.credit
 		s.credit = 0
+		if s.earns = s.queued() > 0; s.earns {
+			earners = append(earners, s)
+		}
 		s.mu.Unlock()
 	}
+	clear(in.earners[len(earners):])
+	in.earners = earners
 	e.outside.mu.Lock()
 	in.room += e.outside.credit
 	e.outside.credit = 0

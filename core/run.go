@@ -65,7 +65,14 @@ func (w *worker) ended(job Job) {
 // isPlain reports whether nothing needs to be done before r starts: it has neither
 // limits nor attributes, nobody waits for it, and its context has not ended.
 func (r *record) isPlain() bool {
-	return r.extra.Load() == nil && r.engine().plain.Load() && r.interrupted() == nil
+	e := r.engine()
+	if r.extra.Load() != nil || !e.plain.Load() {
+		return false
+	}
+	if r.origin.shared() && e.endless { // the usual case: there is no context that could have ended
+		return e.signal.Load()&signalStopping == 0
+	}
+	return r.interrupted() == nil
 }
 
 // runNested runs a job that was started on a goroutine that waits for it, with
@@ -133,12 +140,12 @@ func (w *worker) prepare(r *record) error {
 		return &notRunError{cause}
 	}
 	x := r.extra.Load()
-	s := w.engine.settings.Load()
-	if x == nil && s.RunLimit == 0 {
+	c := w.engine.settings.Load()
+	if x == nil && c.RunLimit == 0 {
 		return nil
 	}
 	r.stopTimer()
-	if _, run := r.limits(s); run > 0 {
+	if _, run := r.limits(c); run > 0 {
 		x = r.needExtra()
 		end := time.Now().Add(run)
 		x.runLimit = run
@@ -184,47 +191,79 @@ func (r *record) expire(limit time.Duration) {
 func (w *worker) conclude(job Job, err error) {
 	e := w.engine
 	r := job.record()
+	if r != nil {
+		r.settleClock()
+	}
+	if err == nil {
+		w.resolve(job, finding{}, nil)
+		return
+	}
+	examined := false
+	defer func() {
+		if !examined { // a method of the error, or of the submitter's context, has called Goexit
+			w.resolve(job, finding{panicked: true}, e.caught(job, nil))
+		}
+	}()
+	f, err := e.examine(job, err)
+	examined = true
+	if r != nil && f.again != nil && f.cause == nil {
+		if w.runAgain(r, f.again) {
+			return
+		}
+		examined = false
+		f, err = e.examine(job, err) // something has come between
+		examined = true
+	}
+	w.resolve(job, f, err)
+}
+
+// resolve is conclude for an error of which it is known what it means. It calls nothing
+// that is the user's before the future is resolved.
+func (w *worker) resolve(job Job, f finding, err error) {
+	e := w.engine
+	r := job.record()
 	if r == nil {
 		outcome := OutcomeSucceeded
-		if err != nil {
-			var f finding
-			if f, err = e.examine(job, err); f.panicked {
-				outcome = OutcomePanicked
-			} else {
-				outcome = OutcomeFailed
-			}
+		if f.panicked {
+			outcome = OutcomePanicked
+		} else if err != nil {
+			outcome = OutcomeFailed
 		}
-		defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
-		if w.count(job, outcome) {
+		counts, ordered := w.count(job, outcome)
+		switch { // deferred, because the user's scheduler may call Goexit
+		case counts:
+			defer e.report(job, outcome, err)
+		case outcome == OutcomePanicked: // its end was told when it was given up
+			defer e.reportPanic(job, err)
+		}
+		if ordered {
 			e.schedCompleted(job)
 		}
 		return
 	}
-	r.settleClock()
-	var f finding
-	if err != nil {
-		f, err = e.examine(job, err)
-		if f.again != nil && f.cause == nil {
-			if w.runAgain(r, f.again) {
-				return
-			}
-			f, err = e.examine(job, err) // something has come between
-		}
-	}
 	point.At(point.Returned)
-	busy, ok := r.leave(0)
+	var busy, ok bool
+	undone := e.cameTooLate(err)
+	if undone {
+		busy, ok, err = e.leaveUndone(r)
+	} else {
+		busy, ok = r.leave(0)
+	}
 	if busy {
 		defer r.settleCalls(busy) // also if a hook calls Goexit
 	}
 	if !ok {
+		if f.panicked {
+			defer e.reportPanic(job, err) // its end was told when it was given up
+		}
 		w.countAs(job, OutcomeAbandoned, busy)
 		r.setResult(nil)
 		r.endContext()
 		return
 	}
-	outcome, err := r.verdict(f, err)
-	if outcome == OutcomeUndone {
-		err = e.handBackStarted(job)
+	outcome := OutcomeUndone
+	if !undone {
+		outcome, err = r.verdict(f, err)
 	}
 	r.setResult(err)
 	ordered := w.countAs(job, outcome, busy)
@@ -242,9 +281,10 @@ func (w *worker) conclude(job Job, err error) {
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
 // locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) (ordered bool) {
 	if !busy {
-		return w.count(job, outcome)
+		_, ordered = w.count(job, outcome)
+		return ordered
 	}
 	e := w.engine
 	slots := e.lockAll()
@@ -260,15 +300,15 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) (completed bool) {
 	return counts && ordered
 }
 
-// count counts the end of a job that w has started. It reports whether the
-// scheduler is to be told of it.
-func (w *worker) count(job Job, outcome Outcome) (completed bool) {
+// count counts the end of a job that w has started. It reports whether it was still
+// to be counted, and whether the scheduler is to be told of it.
+func (w *worker) count(job Job, outcome Outcome) (counts, ordered bool) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts, ordered := w.drop(job)
+	counts, ordered = w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
@@ -279,7 +319,7 @@ func (w *worker) count(job Job, outcome Outcome) (completed bool) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
-	return counts && ordered
+	return counts, counts && ordered
 }
 
 // report tells hooks and log that job has ended.

@@ -332,3 +332,38 @@ func TestSchedule_AgainAgainstStop(t *testing.T) {
 		}
 	}
 }
+
+// The run limit of a task against its child, whose context ends with the task's: a
+// child that stops because of that was cancelled, and has not failed.
+func TestSchedule_LimitAgainstChild(t *testing.T) {
+	explore(t, point.Config{Faults: 0.02, Ticks: 3}, 2000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(2))
+		obeys := func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
+		children := make(chan *core.Future[int], 1)
+		f, _ := s.submit(context.Background(), core.Attributes{RunLimit: time.Millisecond},
+			core.Func(func(ctx context.Context) (int, error) {
+				child, err := s.plain(ctx, core.Func(obeys))
+				children <- child
+				if err != nil {
+					return 0, nil // its context has ended already
+				}
+				return obeys(ctx)
+			}))
+		fate := s.fate(f, nil)
+		child := <-children
+		if child == nil {
+			return fate + ", no child"
+		}
+		if c := s.fate(child, nil); c != "cancelled, started" && c != "cancelled, unstarted" {
+			return fate + ", child " + c
+		}
+		_, err := child.Get()
+		if !errors.Is(err, core.ErrTaskTimeout) {
+			s.Errorf("the child does not know why: %v", err)
+		}
+		return fate
+	}, "run limit")
+}

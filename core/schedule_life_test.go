@@ -234,3 +234,61 @@ func TestSchedule_Stats(t *testing.T) {
 		return s.fate(failing, nil)
 	}, "wanted", "cancelled, unstarted")
 }
+
+// A forced stop that waits for nobody, against tasks that start, return, fail with the
+// wish to be run again, or are plain functions: what it hands back is in its report,
+// what it gives up too, each end is told once, and all is counted.
+func TestSchedule_StopWithoutGrace(t *testing.T) {
+	for _, kind := range []string{"task", "again", "function"} {
+		t.Run(kind, func(t *testing.T) {
+			table := []string{"ran", "1 undone", "1 ignoring"}
+			if kind == "again" {
+				table = append(table, "cancelled")
+			}
+			explore(t, point.Config{Faults: 0.02}, 2000, func(c *point.Controller) string {
+				var told atomic.Int64
+				s := newStage(c, core.WithWorkers(1), core.WithCancelGrace(-1),
+					core.WithHooks(core.Hooks{Ended: func(core.EndInfo) { told.Add(1) }}))
+				task := core.Func(func(ctx context.Context) (int, error) {
+					point.At(point.Actor)
+					if kind == "again" && core.Attempt(ctx) == 0 {
+						return 0, core.Again(0, nil)
+					}
+					return 1, nil
+				})
+				if kind == "function" {
+					if err := s.engine.Go(func() { point.At(point.Actor) }); err != nil {
+						c.Fatalf("Go: %v", err)
+					}
+				} else {
+					s.plain(context.Background(), task)
+				}
+				report, _ := errors.AsType[*core.ShutdownError](s.engine.Shutdown(ended()))
+				stats := s.engine.Stats()
+				for stats.Goroutines > 0 { // those that were given up return
+					point.Yield(point.Actor)
+					stats = s.engine.Stats()
+				}
+				if n := told.Load(); n != 1 {
+					c.Errorf("its end was told %d times; %+v", n, stats)
+				}
+				if report == nil {
+					report = new(core.ShutdownError)
+				}
+				undone, ignoring := len(report.Undone), len(report.Ignoring)
+				if uint64(undone) != stats.Undone || uint64(ignoring) != stats.Abandoned {
+					c.Errorf("the report has %d undone, %d ignoring; %+v", undone, ignoring, stats)
+				}
+				switch {
+				case undone > 0:
+					return fmt.Sprint(undone, " undone")
+				case ignoring > 0:
+					return fmt.Sprint(ignoring, " ignoring")
+				case stats.Canceled > 0:
+					return "cancelled"
+				}
+				return "ran"
+			}, table...)
+		})
+	}
+}

@@ -158,6 +158,25 @@ func TestSchedule_Rings(t *testing.T) {
 	}
 }
 
+// A task that is run again and comes to stand in its lane behind one that waits for
+// it: the waiter is refused, whenever it begins to wait.
+func TestSchedule_RingByRunningAgain(t *testing.T) {
+	explore(t, point.Config{Faults: 0.02}, 2000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(2), core.WithScheduler(claimingAuditor{audited(c, newLanes())}))
+		lane := core.Attributes{Key: "lane"}
+		again, _ := s.submit(context.Background(), lane, core.Func(func(ctx context.Context) (int, error) {
+			if core.Attempt(ctx) == 0 {
+				return 0, core.Again(0, nil)
+			}
+			return 1, nil
+		}))
+		waiter, _ := s.submit(context.Background(), lane, core.Func(again.Await))
+		return s.fate(waiter, nil) + ", " + s.fate(again, nil)
+	},
+		"deadlock, ran",
+		"ran, ran") // it had run twice by then
+}
+
 // Own goroutines of a task that use its context at the same time as the task does:
 // the slot is used by one at a time, and each gets its answer.
 func TestSchedule_OwnGoroutines(t *testing.T) {

@@ -122,10 +122,10 @@ func (s Stats) Check() error {
 // A task that asks to be run again ends one attempt and is accepted for the
 // next within one critical section.
 type tally struct {
-	accepted uint64 // by tasks that ran in this slot, for themselves or their children
 	started  uint64
-	again    uint64 // attempts that ended with the wish to be run again
 	ended    [outcomes]uint64
+	accepted uint64 // by tasks that ran in this slot, for themselves or their children
+	again    uint64 // attempts that ended with the wish to be run again
 	removed  uint64 // of those ended, how many were never started
 }
 
@@ -154,21 +154,14 @@ func (t *tally) outstanding() uint64 { return t.accepted - t.again - t.sum() }
 // waker of a user's scheduler: see wakeScheduled, which says why it is safe.
 func (e *Engine) lockAll() []*slot {
 	e.in.lock()
-	e.lot.mu.Lock()
-	slots := e.lot.slots
-	for _, s := range slots {
-		s.mu.Lock()
-	}
+	slots := e.lockSlots()
 	e.outside.mu.Lock()
 	return slots
 }
 
 func (e *Engine) unlockAll(slots []*slot) {
 	e.outside.mu.Unlock()
-	for _, s := range slots {
-		s.mu.Unlock()
-	}
-	e.lot.mu.Unlock()
+	e.unlockSlots(slots)
 	e.in.mu.Unlock()
 }
 

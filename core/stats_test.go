@@ -75,8 +75,9 @@ func (l *ledger) task(e *core.Engine, kind int) core.Task[int] {
 				return 0, nil
 			}
 			l.accepted.Add(1)
-			_, err = f.Await(ctx)
-			if f.IsDone() {
+			_, _ = f.Await(ctx)
+			if f.IsDone() { // by now, even if the wait was given up
+				_, err = f.Get()
 				l.settle(err)
 			} else {
 				go func() { _, err := f.Get(); l.settle(err) }()

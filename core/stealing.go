@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/uptutu/goman/core/internal/point"
 )
@@ -31,22 +32,46 @@ const sharedEvery = 61
 // slot is the right to run one task at a time, with what belongs to it. There
 // are as many as workers; goroutines borrow them.
 type slot struct {
-	_     [64]byte // keep the slots of different workers on different cache lines
 	mu    point.Mutex
-	index int
 	looks uint32 // how often this slot has looked for work
-	tally tally
+	earns bool   // it is in intake.earners; changes under in.mu and mu
 	// credit is how many units of queue capacity this slot has taken back by
 	// starting tasks and not yet returned (admit.go).
 	credit int
 
+	first, end int   // of batch
+	oldest     int   // of children
+	children   []Job // LIFO for the owner, children[oldest:]; FIFO for thieves
 	batch      []Job // FIFO: batch[first:end]; made when first needed, for batchJobs
-	first, end int
-	sequence   uint64 // of batch[0], in the order of the shared queue; noSequence for children
-	children   []Job  // LIFO for the owner, children[oldest:]; FIFO for thieves
-	oldest     int
-	dropped    int // dead entries that have left, and still count as such (evict.go)
-	_          [64]byte
+	tally      tally
+
+	index    int
+	sequence uint64 // of batch[0], in the order of the shared queue; noSequence for children
+	dropped  int    // dead entries that have left, and still count as such (evict.go)
+}
+
+// paddedSlot is a slot that shares no cache line with another. A slot that has outgrown
+// it does not compile.
+type paddedSlot struct {
+	slot
+	_ [paddedSize - unsafe.Sizeof(slot{})]byte
+}
+
+// paddedSize is a size class of the allocator, which on 64 bits places objects of it one
+// after another from the beginning of a page, and a multiple of a cache line, also where
+// lines come in pairs or have 128 bytes. Objects of more than 512 bytes would begin with
+// the allocator's own header.
+const paddedSize = 384
+
+// newSlot makes a slot. Those of an engine of many workers are not padded, but for the
+// first: their tasks wait more than they run.
+func newSlot(index int) *slot {
+	if index >= manyWorkers {
+		return &slot{index: index}
+	}
+	padded := new(paddedSlot)
+	padded.index = index
+	return &padded.slot
 }
 
 // noSequence is the sequence of children, which have no place in the order of the
@@ -151,16 +176,30 @@ func (s *slot) stealFrom(victim *slot) bool {
 // each calls visit with the place of each entry, the oldest of each kind first,
 // until it returns false.
 func (s *slot) each(visit func(place *Job) bool) {
-	for i := s.first; i < s.end; i++ {
-		if !visit(&s.batch[i]) {
-			return
+	if s.eachBatch(visit) {
+		eachOf(s.children[s.oldest:], visit)
+	}
+}
+
+// eachChild is each for children alone.
+func (s *slot) eachChild(visit func(place *Job) bool) {
+	if s.sequence < noSequence || s.eachBatch(visit) {
+		eachOf(s.children[s.oldest:], visit)
+	}
+}
+
+// eachBatch is each for the batch alone. It reports whether visit always did.
+func (s *slot) eachBatch(visit func(place *Job) bool) bool {
+	return eachOf(s.batch[s.first:s.end], visit)
+}
+
+func eachOf(places []Job, visit func(place *Job) bool) bool {
+	for i := range places {
+		if !visit(&places[i]) {
+			return false
 		}
 	}
-	for i := s.oldest; i < len(s.children); i++ {
-		if !visit(&s.children[i]) {
-			return
-		}
-	}
+	return true
 }
 
 // sweep removes the entries that are dead or for which drop returns true.

@@ -66,7 +66,8 @@ func (s *stopping) gone() {
 // *ShutdownError with Draining set. A call after the end returns nil. A task
 // that calls Shutdown with its own context begins the drain and gets
 // ErrInsideTask at once, since it cannot wait for itself; with any other
-// context it would wait until that ends.
+// context it would wait until that ends. The error matches ErrInvalid if ctx is nil
+// or the engine was not made by New.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err
@@ -129,10 +130,11 @@ func (e *Engine) visit() (leave func()) {
 }
 
 // Close ends the engine by force, as Shutdown does when its context ends, and
-// waits for running tasks until ctx ends; CancelGrace plays no part. It returns
-// nil if nothing was queued or running, otherwise a *ShutdownError that lists
-// what was, even if every task obeyed. Like Shutdown it may be called again,
-// concurrently, and from inside a task.
+// waits for running tasks until ctx ends; CancelGrace plays no part, but where a task
+// calls Close, which returns at once. It returns nil if nothing was queued or running,
+// otherwise a *ShutdownError that lists what was, even if every task obeyed. Like
+// Shutdown it may be called again, concurrently, and from inside a task, and has its
+// other errors.
 func (e *Engine) Close(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err
@@ -241,6 +243,7 @@ func (e *Engine) beginDrain() {
 	defer e.endLeaving() // also if a hook calls Goexit
 	delayed := e.takeDelayed()
 	e.countRemoved(OutcomeUndone, len(delayed))
+	e.noteUndone(delayed)
 	served := e.giveBack(len(delayed))
 	in.mu.Unlock()
 	if served > 0 {

@@ -89,21 +89,13 @@ func TestStopFaults_GoexitInShutdownEnded(t *testing.T) {
 // other tasks' futures must be resolved, and other callers must get an answer.
 func TestStopFaults_GoexitInForcedStop(t *testing.T) {
 	var stopped atomic.Bool
-	e, err := core.New(core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
+	e := freshEngine(t, core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
 		Ended: func(i core.EndInfo) {
 			if i.Outcome == core.OutcomeUndone && stopped.CompareAndSwap(false, true) {
 				runtime.Goexit()
 			}
 		}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate := make(chan struct{})
-	defer close(gate)
-	must(t, e, core.Func(func(context.Context) (int, error) { <-gate; return 1, nil }))
-	for e.Stats().Running == 0 {
-		runtime.Gosched()
-	}
+	defer occupy(t, e, 1)()
 	first, second := must(t, e, value(1)), must(t, e, value(2))
 	gone := make(chan struct{})
 	go func() {
@@ -124,21 +116,13 @@ func TestStopFaults_GoexitInForcedStop(t *testing.T) {
 // A Shutdown whose goroutine a ShutdownBegun hook has ended stays "patient" for ever:
 // no other Shutdown can stop by force any more.
 func TestStopFaults_GoexitInShutdownBegun(t *testing.T) {
-	e, err := core.New(core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
+	e := freshEngine(t, core.WithWorkers(1), core.WithCancelGrace(time.Millisecond), core.WithHooks(core.Hooks{
 		Changed: func(c core.Change) {
 			if c == core.ChangeShutdownBegun {
 				runtime.Goexit()
 			}
 		}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate := make(chan struct{})
-	defer close(gate)
-	must(t, e, core.Func(func(context.Context) (int, error) { <-gate; return 1, nil }))
-	for e.Stats().Running == 0 {
-		runtime.Gosched()
-	}
+	defer occupy(t, e, 1)()
 	gone := make(chan struct{})
 	go func() { defer close(gone); _ = e.Shutdown(context.Background()) }()
 	<-gone
@@ -188,21 +172,27 @@ func TestStopFaults_DelayedLostBetweenShutdownAndClose(t *testing.T) {
 	}
 }
 
-// blocking is a context of which Done blocks once, when armed: it stands for a
-// goroutine that loses its processor there.
+// blocking is a context that, when armed, blocks once whoever no longer wants to be told
+// of its end: it stands for a goroutine that loses its processor there.
 type blocking struct {
 	context.Context
 	armed           *atomic.Bool
 	inside, release chan struct{}
 }
 
-func (b blocking) Done() <-chan struct{} {
-	if b.armed.CompareAndSwap(true, false) {
-		close(b.inside)
-		<-b.release
+func (b blocking) AfterFunc(f func()) func() bool {
+	stop := context.AfterFunc(b.Context, f)
+	return func() bool {
+		if b.armed.CompareAndSwap(true, false) {
+			close(b.inside)
+			<-b.release
+		}
+		return stop()
 	}
-	return b.Context.Done()
 }
+
+// Value hides the standard context below, which the library would use instead.
+func (b blocking) Value(any) any { return nil }
 
 // P-C7: when Shutdown, or WaitIdle, has returned nil every future is resolved. A
 // cancelled queued task is counted before its future is resolved, and its context,

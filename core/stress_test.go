@@ -27,23 +27,44 @@ func rounds(n int) int {
 }
 
 // watched runs round again and again and, if one of them hangs, shows the figures
-// of its engine and all stacks.
+// of its engine and all stacks. soon ends after patience, and the round is taken to
+// hang after twice that: of the time in which this process has run, as ticks of its own
+// tell, because a machine that stands still for a minute would look like a hang.
 func watched(t *testing.T, n int, round func(i int, soon context.Context, watch func(*core.Engine))) {
 	t.Helper()
+	const ticks = 100
 	var engine atomic.Pointer[core.Engine]
-	var at atomic.Int64
-	dump := time.AfterFunc(2*patience, func() {
-		fmt.Fprintf(os.Stderr, "%s hangs in round %d: %+v\n", t.Name(), at.Load(), engine.Load().Stats())
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
-		panic(t.Name() + " hangs")
-	})
-	defer dump.Stop()
+	var cancel atomic.Pointer[context.CancelFunc]
+	var at, ticked atomic.Int64
+	quit, gone := make(chan struct{}), make(chan struct{})
+	defer func() { close(quit); <-gone }()
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(patience / ticks)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			switch ticked.Add(1) {
+			case ticks:
+				(*cancel.Load())()
+			case 2 * ticks:
+				fmt.Fprintf(os.Stderr, "%s hangs in round %d: %+v\n", t.Name(), at.Load(), engine.Load().Stats())
+				_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+				panic(t.Name() + " hangs")
+			}
+		}
+	}()
 	for i := range n {
 		at.Store(int64(i))
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, end := context.WithCancel(context.Background())
+		cancel.Store(&end)
+		ticked.Store(0)
 		round(i, ctx, func(e *core.Engine) { engine.Store(e) })
-		cancel()
-		dump.Reset(2 * patience)
+		end()
 		if t.Failed() {
 			t.Fatalf("in round %d", i)
 		}

@@ -196,7 +196,7 @@ func (e *Engine) goPlain(a *admission, fn func()) error {
 func (e *Engine) goRecord(a *admission, fn func()) error {
 	task := Task[struct{}](funcTask(fn))
 	f := newFuture(context.Background(), kindOf(e, task), task)
-	a.job = jobOf(&f.record)
+	a.job, a.function = jobOf(&f.record), true
 	if err := e.admit(a); err != nil {
 		return e.refused(err, nil)
 	}
@@ -230,6 +230,9 @@ func (e *Engine) check(ctx context.Context, nilTask bool) error {
 	case e.signal.Load()&signalDraining != 0 && (e.stop.closed() || !e.settings.Load().AcceptChildren):
 		return e.refuse(reasonClosed, ErrClosed)
 	case ctx.Err() != nil:
+		if e.signal.Load()&signalDraining != 0 && !e.inside(ctx) {
+			return e.refuse(reasonClosed, ErrClosed) // only children are accepted any more
+		}
 		return e.refuseEnded(ctx)
 	}
 	return nil

@@ -198,7 +198,7 @@ func (a *Attributes) complete(task any) {
 // that is, or points to, its value. sync/atomic.Value relies on the same.
 type words struct{ kind, data unsafe.Pointer }
 
-// isNil reports whether v, an interface value, holds nothing or a nil pointer,
+// isNilTask reports whether v, an interface value, holds nothing or a nil pointer,
 // function, map or channel. A nil pointer passed as a task is a mistake that
 // would otherwise show as a panic far away.
 func isNilTask[T any](v Task[T]) bool {

@@ -86,30 +86,42 @@ func (e *Engine) handBackDelayed(r *record) {
 		return
 	}
 	delete(e.in.delayed, r)
+	jobs := []Job{jobOf(r)}
 	e.countRemoved(OutcomeUndone, 1)
+	e.noteUndone(jobs)
 	served := e.giveBack(1)
 	e.in.mu.Unlock()
 	if served > 0 {
 		e.notify()
 	}
-	e.handBack([]Job{jobOf(r)})
+	e.handBack(jobs)
 }
 
-// handBack describes jobs that were taken and counted, then resolves them.
-func (e *Engine) handBack(jobs []Job) {
-	point.At(point.HandBack)
+// noteUndone puts jobs that were taken and counted into the report. The caller still
+// holds in.mu, under which it has done that: a stop that reports holds it before, so
+// the report misses none.
+func (e *Engine) noteUndone(jobs []Job) {
 	undone := make([]Undone, len(jobs))
 	for i, job := range jobs {
 		undone[i] = e.undone(job)
 	}
-	e.stop.mu.Lock()
-	e.stop.undone = append(e.stop.undone, undone...)
-	e.stop.mu.Unlock()
+	s := &e.stop
+	s.mu.Lock()
+	s.undone = append(s.undone, undone...)
+	if s.forced {
+		s.running -= len(jobs) // they ran when the stop began
+	}
+	s.mu.Unlock()
+}
+
+// handBack resolves jobs that were taken, counted and noted.
+func (e *Engine) handBack(jobs []Job) {
+	point.At(point.HandBack)
 	// All futures first: a hook may call Goexit.
 	errs := make([]error, len(jobs))
 	for i, job := range jobs {
 		if r := job.record(); r != nil || e.hooks.Load() != nil {
-			errs[i] = fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, undone[i].name)
+			errs[i] = e.undoneError(job)
 			if r != nil {
 				r.fail(errs[i])
 			}
@@ -122,13 +134,20 @@ func (e *Engine) handBack(jobs []Job) {
 	}
 }
 
-// handBackStarted describes a job that was claimed just before a forced stop and
-// whose body was not called: it belongs to the undone ones.
-func (e *Engine) handBackStarted(job Job) error {
-	u := e.undone(job)
-	e.stop.mu.Lock()
-	e.stop.undone = append(e.stop.undone, u)
-	e.stop.running--
-	e.stop.mu.Unlock()
-	return fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, u.name)
+func (e *Engine) undoneError(job Job) error {
+	return fmt.Errorf("%w: engine %s: task %s", ErrUndone, e.name, job.Name())
+}
+
+// leaveUndone is leave for a task that was claimed just before a forced stop and whose
+// body was not called: it belongs to the undone ones. It leaves and is put into the
+// report in one step, under all locks: a stop that gives up what still runs does so
+// under them too, and then reports.
+func (e *Engine) leaveUndone(r *record) (busy, ok bool, err error) {
+	job := jobOf(r)
+	slots := e.lockAll()
+	if busy, ok = r.leave(0); ok {
+		e.noteUndone([]Job{job})
+	}
+	e.unlockAll(slots)
+	return busy, ok, e.undoneError(job)
 }

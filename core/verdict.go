@@ -44,6 +44,13 @@ func (e *Engine) examine(job Job, err error) (f finding, result error) {
 	return f, err
 }
 
+// cameTooLate reports whether err says that a forced stop came between the claim of a
+// task and its start: then it is one of those that were not started.
+func (e *Engine) cameTooLate(err error) bool {
+	notRun, ok := err.(*notRunError)
+	return ok && notRun.cause == ErrShutdown && e.signal.Load()&signalStopping != 0
+}
+
 // verdict turns what a task returned into its outcome and its future's error.
 func (r *record) verdict(f finding, err error) (Outcome, error) {
 	x := r.extra.Load()
@@ -56,9 +63,6 @@ func (r *record) verdict(f finding, err error) (Outcome, error) {
 		err = f.again.Cause // a wish that is not granted must not reach another task
 	}
 	if notRun, ok := err.(*notRunError); ok {
-		if notRun.cause == ErrShutdown && e.signal.Load()&signalStopping != 0 {
-			return OutcomeUndone, ErrUndone // a forced stop came between claim and start
-		}
 		return OutcomeCanceled, &CancelError{Engine: e.name, Task: r.name(), Started: r.hasRun(), Cause: notRun.cause}
 	}
 	switch {

@@ -40,6 +40,10 @@ import (
 // last one to close a ring is refused. A sleeping worker's stack does not
 // change, so a chain of sleepers is not an illusion. A ring through several
 // engines is found too, but more than one of its members may be refused.
+//
+// One thing besides a wait can close a ring: a task that is to be run again is
+// pushed, and comes to stand in its lane behind a task that waits for it. Then
+// those who wait for it look once more.
 
 // await waits until r is resolved, or ctx ends, or the wait would never end.
 func (r *record) await(ctx context.Context) error {
@@ -102,10 +106,11 @@ func (w *worker) runAwaited(r *record) bool {
 	custom := e.in.scheduler != nil
 	if custom {
 		e.in.lock()
-	}
-	s.mu.Lock()
-	if custom {
+		s.mu.Lock()
+		e.in.earner(s)
 		e.in.optional.slot = s
+	} else {
+		e.lockEarner(s)
 	}
 	started, dead := false, true
 	if e.signal.Load()&(signalPaused|signalStopping) == 0 && (!custom || phase(r.state.Load()) == phaseQueued && e.schedClaim(job)) {
@@ -137,22 +142,22 @@ func (w *worker) runAwaited(r *record) bool {
 
 // sleepFor lets w's slot go to other work until r is resolved or ctx ends.
 func (w *worker) sleepFor(ctx context.Context, r *record) error {
-	e := w.engine
-	point.At(point.Ring)
-	e.waitGraph.Lock()
-	w.waits.Store(r)
-	if ring := e.ring(w, r); ring != nil {
-		w.waits.Store(nil)
-		e.waitGraph.Unlock()
-		return &DeadlockError{Engine: e.name, Tasks: ring}
+	for away := false; ; away = true {
+		requeued := r.requeued() // before the look: whatever is pushed after it is told
+		if err := w.noteWait(r); err != nil {
+			return err
+		}
+		if !away {
+			w.giveUpSlot()
+			defer func() {
+				w.waits.Store(nil)
+				w.takeSlotBack()
+			}()
+		}
+		if done, err := r.sleepUntil(ctx, requeued); done {
+			return err
+		}
 	}
-	e.waitGraph.Unlock()
-	w.giveUpSlot()
-	defer func() {
-		w.waits.Store(nil)
-		w.takeSlotBack()
-	}()
-	return r.sleep(ctx)
 }
 
 // enterCall takes the right to use the slot of the task's worker, which a call

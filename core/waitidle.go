@@ -17,7 +17,8 @@ type idler struct {
 
 // WaitIdle waits until every accepted task has ended, those submitted meanwhile
 // included, or ctx ends; then it returns a *WaitError, which matches the cause. It
-// closes nothing. A task that calls it with its own context gets ErrInsideTask.
+// closes nothing. A task that calls it with its own context gets ErrInsideTask. The
+// error matches ErrInvalid if ctx is nil or the engine was not made by New.
 func (e *Engine) WaitIdle(ctx context.Context) error {
 	if err := e.checkStop(ctx); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/uptutu/goman/core"
 )
@@ -169,8 +170,8 @@ func Any[T any](ctx context.Context, futures []*core.Future[T], list ...Option) 
 			return places[i], got, nil
 		}
 		failed[places[i]] = &Error{places[i], err}
-		left = append(left[:i], left[i+1:]...)
-		places = append(places[:i], places[i+1:]...)
+		left = slices.Delete(left, i, i+1)
+		places = slices.Delete(places, i, i+1)
 	}
 	return -1, value, errors.Join(append([]error{ErrNone}, failed...)...)
 }

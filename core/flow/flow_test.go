@@ -354,3 +354,10 @@ func TestFlow_SettleGivesUpAtTheEnd(t *testing.T) {
 		t.Errorf("the task returned 7, nil; Settle says %v", results[0])
 	}
 }
+
+// ErrLost is a cancellation by itself, not only in the error of the task that it ends.
+func TestErrLost(t *testing.T) {
+	if !errors.Is(flow.ErrLost, context.Canceled) || errors.Is(flow.ErrLost, context.DeadlineExceeded) {
+		t.Errorf("%v", flow.ErrLost)
+	}
+}

@@ -74,7 +74,7 @@ func parse(in io.Reader) (*results, error) {
 
 // units are the figures that are shown, in this order; the first that a row has
 // is the one that is compared.
-var units = []string{"us-mean", "ns/op", "us-p50", "us-p99", "B/queued", "B/op", "allocs/op"}
+var units = []string{"us-added", "ns/op", "us-p50", "us-p99", "B/queued", "B/op", "allocs/op"}
 
 func run(in io.Reader, out io.Writer, baseline string) error {
 	r, err := parse(in)

@@ -15,6 +15,9 @@ import (
 // behind a constant, so that what it uses stays used; it is not evaluated.
 func (f *finder) condition(e ast.Expr) {
 	f.whole[ast.Unparen(e)], f.covered[ast.Unparen(e)] = true, true
+	if f.steered(e) {
+		return
+	}
 	code := f.code(e)
 	f.add("negate", e, f.short(e)+" -> !", f.replace(e, "!("+code+")"))
 	f.add("always", e, f.short(e)+" -> true", f.replace(e, "(true || ("+code+"))"))
@@ -95,6 +98,9 @@ func (f *finder) clauses(e *ast.BinaryExpr, form, word string) {
 	for _, x := range []ast.Expr{e.X, e.Y} {
 		if inner, ok := ast.Unparen(x).(*ast.BinaryExpr); ok && inner.Op == e.Op {
 			continue // its own operands are
+		}
+		if f.steered(x) {
+			continue
 		}
 		if !f.bounds[x] || word == "false" { // a loop whose end is dropped may not end
 			f.covered[ast.Unparen(x)] = true

@@ -59,12 +59,10 @@ type listed struct {
 }
 
 // load reads and type-checks the packages under dir. The types of what they
-// import come from the compiler's export data, which go list builds.
-func load(ctx context.Context, dir string, race bool) (*module, error) {
+// import come from the compiler's export data, which go list builds with flags.
+func load(ctx context.Context, dir string, flags []string) (*module, error) {
 	args := []string{"list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,TestGoFiles,XTestGoFiles,DepOnly,Module,Error"}
-	if race {
-		args = append(args, "-race")
-	}
+	args = append(args, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./...")...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr

@@ -14,7 +14,7 @@ import (
 // apart, and leaves the tree as it was.
 func TestRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the standard library")
+		t.Skip("it builds the standard library: run it without -short, as bash .ci/run tools does")
 	}
 	t.Setenv("GOWORK", "off")
 	before, err := os.ReadFile("testdata/counter/counter.go")

@@ -11,7 +11,7 @@ import (
 func counter(t *testing.T) *source {
 	t.Helper()
 	t.Setenv("GOWORK", "off")
-	m, err := load(t.Context(), "testdata/counter", false)
+	m, err := load(t.Context(), "testdata/counter", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +72,34 @@ func TestMutants(t *testing.T) {
 	}
 	if len(got) > 0 {
 		t.Errorf("unexpected: %v", got)
+	}
+}
+
+// Points are left alone, and what stands on both sides of one is next to each other.
+func TestMutants_Points(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	m, err := load(t.Context(), "testdata/steered", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range m.packages {
+		if p.path == "steered.example" {
+			for _, m := range p.files[0].mutants() {
+				got = append(got, m.Operator+" "+m.Change)
+			}
+		}
+	}
+	want := []string{
+		"delete-call - n.Store(1)",
+		"swap n.Store(1) <-> mu.Lock()",
+		"delete-call - mu.Lock()",
+		"swap mu.Lock() <-> if point.Fail() { return false }",
+		"clause n.CompareAndSwap(1, 2) -> true",
+		"cas-store n.CompareAndSwap(1, 2) -> Store",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 

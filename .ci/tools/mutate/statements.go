@@ -11,6 +11,7 @@ import (
 // statements makes the mutants of a list of statements: each alone deleted,
 // neighbours swapped.
 func (f *finder) statements(list []ast.Stmt) {
+	list = slices.DeleteFunc(slices.Clone(list), f.steers)
 	for i, s := range list {
 		if operator := f.deletion(s); operator != "" && !f.locks[s] {
 			f.add(operator, s, "- "+f.short(s), f.drop(s))
@@ -19,6 +20,34 @@ func (f *finder) statements(list []ast.Stmt) {
 			f.swap(list[i-1], s)
 		}
 	}
+}
+
+// steers reports whether s is a call of a package named point, and steered whether e
+// is one, or its opposite.
+func (f *finder) steers(s ast.Stmt) bool {
+	e, ok := s.(*ast.ExprStmt)
+	return ok && f.steered(e.X)
+}
+
+func (f *finder) steered(e ast.Expr) bool {
+	e = ast.Unparen(e)
+	if not, ok := e.(*ast.UnaryExpr); ok && not.Op == token.NOT {
+		return f.steered(not.X)
+	}
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	selector, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	name, ok := selector.X.(*ast.Ident)
+	if !ok {
+		return false
+	}
+	of, ok := f.pkg.info.Uses[name].(*types.PkgName)
+	return ok && of.Imported().Name() == "point"
 }
 
 // drop is an edit that leaves a statement out. It still stands there where it is

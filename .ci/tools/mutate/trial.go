@@ -35,6 +35,7 @@ type outcome struct {
 // trial is how mutants are built and run.
 type trial struct {
 	run     string        // the tests
+	tags    string        // they are built with
 	race    bool          // under the race detector
 	short   bool          // with -test.short
 	timeout time.Duration // for the tests of one mutant
@@ -48,6 +49,17 @@ const grace = 10 * time.Second
 
 // raceExit is the status of a program that the race detector ended.
 const raceExit = 66
+
+// flags are those with which the code is built.
+func (t *trial) flags() (flags []string) {
+	if t.tags != "" {
+		flags = append(flags, "-tags="+t.tags)
+	}
+	if t.race {
+		flags = append(flags, "-race")
+	}
+	return flags
+}
 
 // try builds the tests of p with the mutant, or without if m is nil, and runs them.
 func (t *trial) try(ctx context.Context, p *pkg, m *mutant) (outcome, string, error) {
@@ -73,10 +85,7 @@ func (t *trial) try(ctx context.Context, p *pkg, m *mutant) (outcome, string, er
 // build compiles the tests once, with the mutated file laid over the real one.
 // The tree is never touched.
 func (t *trial) build(ctx context.Context, p *pkg, m *mutant, dir, binary string) (bool, string, error) {
-	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}
-	if t.race {
-		args = append(args, "-race")
-	}
+	args := append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}, t.flags()...)
 	if m != nil {
 		file := filepath.Join(dir, "mutant.go")
 		overlay, err := json.Marshal(map[string]map[string]string{"Replace": {m.src.path: file}})

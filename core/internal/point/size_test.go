@@ -24,7 +24,7 @@ func sizes(t *testing.T, flags ...string) map[string]string {
 	t.Helper()
 	tool, err := exec.LookPath("go")
 	if err != nil {
-		t.Skip("no go tool to compile with")
+		t.Skip("it compiles: put the go tool into PATH, and run go test ./core/internal/point")
 	}
 	arguments := append([]string{"build", "-gcflags=-S"}, flags...)
 	out, err := exec.Command(tool, append(arguments, "./testdata/size")...).CombinedOutput()

@@ -1,0 +1,3 @@
+module steered.example
+
+go 1.26.0
