@@ -249,9 +249,15 @@ func (c *crew) play(random *rand.Rand, plan [][]step, control bool) error {
 	for i, steps := range plan {
 		start(func(point func()) {
 			defer c.live.Add(-1)
-			for _, s := range steps {
-				point()
-				s(c, i)
+			err := guard(func() error {
+				for _, s := range steps {
+					point()
+					s(c, i)
+				}
+				return nil
+			})
+			if err != nil {
+				c.fail("%w", err)
 			}
 		})
 	}

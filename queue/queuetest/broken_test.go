@@ -22,6 +22,7 @@ var broken = []struct {
 	{"one too many", simpleSpec("one too many", Spec{}), []string{"Capacity", "Model", "Bound", "Linearizable"}},
 	{"one too few", simpleSpec("one too few", Spec{}), []string{"Capacity", "Model", "Full", "Linearizable"}},
 	{"off by one", lineSpec("off by one"), []string{"Capacity", "Model", "Full"}},
+	{"panic", simpleSpec("panic", Spec{}), []string{"Model", "Progress", "ExactlyOnce", "RetentionConcurrent"}},
 	{"stale Len", simpleSpec("stale Len", Spec{}), []string{"Capacity", "Model"}},
 	{"retained", simpleSpec("retained", Spec{}), []string{"Retention", "RetentionConcurrent"}},
 	{"FIFO for LIFO", simpleSpec("FIFO for LIFO", Spec{Order: LIFO}), []string{"Model", "Order", "Linearizable"}},

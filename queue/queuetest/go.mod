@@ -4,14 +4,11 @@ go 1.26.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
-	github.com/bytedance/gopkg v0.1.4
 	github.com/gammazero/deque v1.2.3
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/uptutu/goman/queue v0.1.0
 	go.uber.org/goleak v1.3.0
 	pgregory.net/rapid v1.3.0
 )
-
-require golang.org/x/sys v0.30.0 // indirect
 
 replace github.com/uptutu/goman/queue => ./..

@@ -18,6 +18,15 @@ type worker struct {
 	events []event
 	now    func() int64
 	yield  func() // between calls
+	err    error  // a panic of the queue
+}
+
+// guarded is run for a goroutine of its own, where a panic would end the process.
+func (w *worker) guarded() {
+	w.err = guard(func() error {
+		w.run()
+		return nil
+	})
 }
 
 // call is what a worker is going to do.
@@ -242,7 +251,7 @@ func (p *plan) perturbed(patience time.Duration) {
 		w.now, w.yield = now, between
 		wait.Go(func() {
 			<-gate
-			w.run()
+			w.guarded()
 		})
 	}
 	close(gate)
@@ -271,7 +280,7 @@ func (p *plan) controlled(c *controller) {
 		w.now = now
 		c.start(func(point func()) {
 			w.yield = point
-			w.run()
+			w.guarded()
 		})
 	}
 	if err := c.run(func() (bool, error) { return false, errors.New("a call blocks that must not") }); err != nil {
@@ -296,6 +305,12 @@ func (p *plan) before(now func() int64) {
 
 // after drains the queue and gathers the events.
 func (p *plan) after(now func() int64) {
+	for _, w := range p.workers {
+		if w.err != nil {
+			p.history.cut = w.err.Error()
+			return
+		}
+	}
 	total := len(p.history.events)
 	for _, w := range p.workers {
 		p.history.events = append(p.history.events, w.events...)

@@ -45,7 +45,7 @@ func runAll(t harness, s *Spec, e effort, all []property) {
 			continue
 		}
 		t.Run(p.name, func(t harness) {
-			if err := p.check(t, s, e); err != nil {
+			if err := guard(func() error { return p.check(t, s, e) }); err != nil {
 				t.Errorf("%v\n%s=%d repeats what can be repeated", err, seedEnv, e.seed)
 			}
 		})

@@ -57,6 +57,9 @@ func (q *simple) TryPush(it *Item) bool {
 
 func (q *simple) push(it *Item) bool {
 	q.calls++
+	if q.flaw == "panic" && q.calls%30 == 29 {
+		panic("index out of range")
+	}
 	most := q.cap
 	switch {
 	case q.flaw == "one too many" && q.cap != math.MaxInt:

@@ -69,7 +69,7 @@ func (r *stress) run() error {
 	}
 	stop := make(chan struct{})
 	if !r.s.NoLen {
-		sampling.Go(func() { r.errs[len(r.roles)] = r.sample(stop) })
+		sampling.Go(func() { r.errs[len(r.roles)] = guard(func() error { return r.sample(stop) }) })
 	}
 	err := await(&wait, 3*r.patience, r.progress)
 	close(stop)
