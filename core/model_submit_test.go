@@ -226,7 +226,7 @@ func (m *model) batch(t *rapid.T) {
 	m.did("%s of %d, %v, to task %d", way, n, policy, len(m.tasks))
 	var futures []*core.Future[int]
 	var err error
-	taken := 0
+	var taken int
 	switch way {
 	case "TrySubmitAll":
 		futures, err = core.TrySubmitAll(context.Background(), m.engine, tasks)
@@ -296,7 +296,8 @@ func (m *model) wrong(t *rapid.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errModel)
 	_, nilTask := core.Submit[int](ctx, m.engine, nil)
-	_, nilContext := core.Submit(nil, m.engine, value(1)) //nolint:staticcheck // on purpose
+	var noContext context.Context
+	_, nilContext := core.Submit(noContext, m.engine, value(1))
 	_, over := core.Submit(ctx, m.engine, value(1))
 	m.rejected.Invalid += 2
 	m.compare("a nil task", verdict{errs: []error{core.ErrInvalid}}, nilTask)
