@@ -30,7 +30,7 @@ func TestCanaries(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			named := regexp.MustCompile(`\AMistake: (.+)\nScenario: (TestSchedule_\w+)\n`).FindStringSubmatch(string(text))
+			named := regexp.MustCompile(`\AMistake: (.+)\nScenario: (Test(?:Schedule|Model)_\w+)\n`).FindStringSubmatch(string(text))
 			if named == nil {
 				t.Fatal("its first two lines do not name the mistake and the scenario")
 			}
@@ -40,7 +40,10 @@ func TestCanaries(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			began = time.Now()
-			out, err := exec.CommandContext(ctx, binary, "-test.run", "^"+named[2]+"$", "-test.v").CombinedOutput()
+			run := exec.CommandContext(ctx, binary, "-test.run", "^"+named[2]+"$", "-test.v",
+				"-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+			run.Env = append(os.Environ(), "GOMAN_MODEL=20000")
+			out, err := run.CombinedOutput()
 			var exit *exec.ExitError
 			switch {
 			case ctx.Err() != nil:
@@ -59,7 +62,7 @@ func TestCanaries(t *testing.T) {
 
 // firstFailure is the line that follows the first mention of a failing schedule.
 func firstFailure(out string) string {
-	for _, mark := range []string{"in schedule ", "never came out", "panic:"} {
+	for _, mark := range []string{"in schedule ", "never came out", "[rapid] failed after", "panic:"} {
 		if _, after, found := strings.Cut(out, mark); found {
 			lines := strings.SplitN(after, "\n", 3)
 			return mark + strings.Join(lines[:min(2, len(lines))], " ")

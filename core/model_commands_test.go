@@ -268,6 +268,7 @@ func (m *model) expire(now time.Time) {
 			}
 		}
 	}
+	m.loose = len(m.door) > 0 && len(marked) > 1 // room and slots come free at the same time
 	for _, k := range marked {
 		m.react(k)
 	}

@@ -229,7 +229,7 @@ func (m *model) begin(k *modelTask) {
 		k.due = time.Now().Add(limit)
 	}
 	if i < 0 {
-		m.fatalf("%v should have started", k)
+		m.fatalf("%v should have started, and %v have", k, m.started)
 	}
 	m.started = slices.Delete(m.started, i, i+1)
 	if k.dead() && k.obeys {
@@ -309,6 +309,7 @@ func (m *model) obey(k *modelTask) {
 // while it runs. Tasks below end with it.
 func (m *model) kill(k *modelTask, cause error) {
 	below := m.mark(k, cause)
+	m.loose = m.loose || len(m.door) > 0 && len(below) > 1 // room and slots come free at the same time
 	for _, t := range below {
 		m.react(t)
 	}

@@ -165,9 +165,10 @@ func (m *model) submit(t *rapid.T) {
 		"TryGo":     func() error { return m.engine.TryGo(m.plain(k)) },
 	}[way]
 	m.did("%s %v, %+v, obeys %v, answer %v", way, k, k.attributes(policy), k.obeys, m.answers)
+	answer := k.answer
 	go func() {
 		err := errExited
-		defer func() { k.answer <- err }()
+		defer func() { answer <- err }()
 		err = call()
 	}()
 	m.settle()
