@@ -164,7 +164,7 @@ func (m *model) grant(k *modelTask) {
 	for k.awaits != nil && k.wants == 0 {
 		k = k.awaits
 	}
-	if _, claims := m.config.Scheduler.(core.Claimer); m.custom && claims && k.at == atQueue && !slices.Contains(m.granted, k) {
+	if m.claims() && k.at == atQueue && !slices.Contains(m.granted, k) {
 		m.granted, k.granted = append(m.granted, k), true
 	}
 }

@@ -210,6 +210,7 @@ func (m *model) check(*rapid.T) {
 		m.fatalf("paused, running, shut down, closed: %s, want %s", got, want)
 	}
 	m.checkHooks()
+	m.looked()
 }
 
 // checkFuture compares the future of k.
