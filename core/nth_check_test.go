@@ -156,7 +156,9 @@ func (r *nthRun) stop() {
 	background := context.Background()
 	gate := make(chan struct{})
 	for range r.c.workers {
-		r.submit(r.ctx(background), r.add("obeys", nil), core.Attributes{}, func(ctx context.Context) (int, error) {
+		obeys := r.add("obeys", nil)
+		obeys.parent = true // its error may be that of the child
+		r.submit(r.ctx(background), obeys, core.Attributes{}, func(ctx context.Context) (int, error) {
 			select {
 			case <-gate:
 			case <-ctx.Done():
