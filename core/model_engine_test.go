@@ -152,7 +152,7 @@ func (m *model) settle() {
 // others write from now on. Time that passes in the bubble does not.
 func (m *model) looked() {
 	m.handing.Lock()
-	m.handing.Unlock() //nolint:staticcheck // SA2001: that is all
+	defer m.handing.Unlock()
 }
 
 // did notes a command.

@@ -156,9 +156,7 @@ func (r *nthRun) stop() {
 	background := context.Background()
 	gate := make(chan struct{})
 	for range r.c.workers {
-		obeys := r.add("obeys", nil)
-		obeys.parent = true // its error may be that of the child
-		r.submit(r.ctx(background), obeys, core.Attributes{}, func(ctx context.Context) (int, error) {
+		r.submit(r.ctx(background), r.below("obeys", nil), core.Attributes{}, func(ctx context.Context) (int, error) {
 			select {
 			case <-gate:
 			case <-ctx.Done():
