@@ -9,28 +9,39 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
 // A check that finds nothing proves nothing. Each patch in testdata/canaries plants
-// one mistake and names the scenario that has to find it within a minute.
+// one mistake and names the scenario that has to find it within a minute. GOMAN_CANARIES
+// is all, or how many of them are tried, at even distances in the list.
 func TestCanaries(t *testing.T) {
-	if testing.Short() || os.Getenv("GOMAN_CANARIES") != "1" {
-		t.Skip("it compiles core many times: GOMAN_CANARIES=1 go test -run TestCanaries -v -timeout 30m ./core")
+	asked := os.Getenv("GOMAN_CANARIES")
+	if testing.Short() || asked == "" {
+		t.Skip("it compiles core many times: GOMAN_CANARIES=all go test -run TestCanaries -v -timeout 30m ./core")
 	}
 	patches, err := filepath.Glob(filepath.Join("testdata", "canaries", "*.patch"))
 	if err != nil || len(patches) < 15 {
 		t.Fatalf("%d patches, %v", len(patches), err)
 	}
-	for _, patch := range patches {
+	count, err := strconv.Atoi(asked)
+	if asked == "all" {
+		count, err = len(patches), nil
+	}
+	if err != nil || count < 1 || count > len(patches) {
+		t.Fatalf("GOMAN_CANARIES=%s: must be all, or a number from 1 to %d", asked, len(patches))
+	}
+	for i := range count {
+		patch := patches[i*len(patches)/count]
 		t.Run(strings.TrimSuffix(filepath.Base(patch), ".patch"), func(t *testing.T) {
 			text, err := os.ReadFile(patch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			named := regexp.MustCompile(`\AMistake: (.+)\nScenario: (TestSchedule_\w+)\n`).FindStringSubmatch(string(text))
+			named := regexp.MustCompile(`\AMistake: (.+)\nScenario: (Test(?:Schedule|Model)_\w+)\n`).FindStringSubmatch(string(text))
 			if named == nil {
 				t.Fatal("its first two lines do not name the mistake and the scenario")
 			}
@@ -40,7 +51,10 @@ func TestCanaries(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			began = time.Now()
-			out, err := exec.CommandContext(ctx, binary, "-test.run", "^"+named[2]+"$", "-test.v").CombinedOutput()
+			run := exec.CommandContext(ctx, binary, "-test.run", "^"+named[2]+"$", "-test.v",
+				"-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+			run.Env = append(os.Environ(), "GOMAN_MODEL=20000")
+			out, err := run.CombinedOutput()
 			var exit *exec.ExitError
 			switch {
 			case ctx.Err() != nil:
@@ -59,7 +73,7 @@ func TestCanaries(t *testing.T) {
 
 // firstFailure is the line that follows the first mention of a failing schedule.
 func firstFailure(out string) string {
-	for _, mark := range []string{"in schedule ", "never came out", "panic:"} {
+	for _, mark := range []string{"in schedule ", "never came out", "[rapid] failed after", "panic:"} {
 		if _, after, found := strings.Cut(out, mark); found {
 			lines := strings.SplitN(after, "\n", 3)
 			return mark + strings.Join(lines[:min(2, len(lines))], " ")

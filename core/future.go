@@ -120,8 +120,8 @@ func (f *Future[T]) GetWithTimeout(d time.Duration) (T, error) {
 	return f.result()
 }
 
-// Done returns a channel that is closed when the future is resolved: the same one
-// at each call. It is made by the first. Waiting for it inside a task holds the
+// Done returns a channel that is closed when the future is resolved, perhaps a moment
+// after IsDone says so: the same one at each call. It is made by the first. Waiting for it inside a task holds the
 // worker up, as Get does.
 func (f *Future[T]) Done() <-chan struct{} { return f.record.doneChannel() }
 
@@ -137,7 +137,8 @@ func (f *Future[T]) Cancel() bool { return f.record.cancel(context.Canceled) }
 // with cause, and the future is resolved when it returns: with a *CancelError
 // if it returned an error that says it was cancelled, otherwise with what it
 // returned. CancelCause reports whether this call made the difference: false
-// for the second call and for an ended task. A nil cause is context.Canceled.
+// for the second call and for a task that has returned, even if its future is about
+// to be resolved. A nil cause is context.Canceled.
 func (f *Future[T]) CancelCause(cause error) bool {
 	if cause == nil {
 		cause = context.Canceled

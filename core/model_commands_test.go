@@ -164,7 +164,7 @@ func (m *model) grant(k *modelTask) {
 	for k.awaits != nil && k.wants == 0 {
 		k = k.awaits
 	}
-	if _, claims := m.config.Scheduler.(core.Claimer); m.custom && claims && k.at == atQueue && !slices.Contains(m.granted, k) {
+	if m.claims() && k.at == atQueue && !slices.Contains(m.granted, k) {
 		m.granted, k.granted = append(m.granted, k), true
 	}
 }
@@ -268,6 +268,7 @@ func (m *model) expire(now time.Time) {
 			}
 		}
 	}
+	m.loose = len(m.door) > 0 && len(marked) > 1 // room and slots come free at the same time
 	for _, k := range marked {
 		m.react(k)
 	}

@@ -209,7 +209,10 @@ func (f *futureModel) checkAll(t *rapid.T) {
 	if over {
 		f.waits, calls = nil, f.order
 	}
-	if diff := cmp.Diff(calls, f.calls); diff != "" {
+	f.mu.Lock()
+	diff := cmp.Diff(calls, f.calls)
+	f.mu.Unlock()
+	if diff != "" {
 		f.fatalf("the callbacks:\n%s", diff)
 	}
 	if f.done != nil {

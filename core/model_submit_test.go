@@ -138,6 +138,16 @@ func (k *modelTask) attributes(policy core.RejectPolicy) core.Attributes {
 	return core.Attributes{Priority: k.priority, QueueLimit: k.limits[0], RunLimit: k.limits[1], Reject: policy}
 }
 
+// hand notes the future of k on the goroutine that has submitted it.
+func (m *model) hand(k *modelTask) func(*core.Future[int], error) error {
+	return func(future *core.Future[int], err error) error {
+		m.handing.Lock()
+		defer m.handing.Unlock()
+		k.future = future
+		return err
+	}
+}
+
 // submit is one task by one of the ways in.
 func (m *model) submit(t *rapid.T) {
 	way := rapid.SampledFrom([]string{"Submit", "SubmitWith", "SubmitWith", "TrySubmit", "Run", "RunWith", "Go", "GoContext", "TryGo"}).Draw(t, "way")
@@ -152,22 +162,20 @@ func (m *model) submit(t *rapid.T) {
 		ctx, k.end = context.WithCancelCause(ctx)
 	}
 	call := map[string]func() error{
-		"Submit": func() (err error) { k.future, err = core.Submit(ctx, m.engine, m.body(k)); return err },
-		"SubmitWith": func() (err error) {
-			k.future, err = core.SubmitWith(ctx, m.engine, k.attributes(policy), m.body(k))
-			return err
-		},
-		"TrySubmit": func() (err error) { k.future, err = core.TrySubmit(ctx, m.engine, m.body(k)); return err },
-		"Run":       func() error { _, err := core.Run(ctx, m.engine, m.body(k)); return err },
-		"RunWith":   func() error { _, err := core.RunWith(ctx, m.engine, k.attributes(policy), m.body(k)); return err },
-		"Go":        func() error { return m.engine.Go(m.plain(k)) },
-		"GoContext": func() error { return m.engine.GoContext(ctx, m.plain(k)) },
-		"TryGo":     func() error { return m.engine.TryGo(m.plain(k)) },
+		"Submit":     func() error { return m.hand(k)(core.Submit(ctx, m.engine, m.body(k))) },
+		"SubmitWith": func() error { return m.hand(k)(core.SubmitWith(ctx, m.engine, k.attributes(policy), m.body(k))) },
+		"TrySubmit":  func() error { return m.hand(k)(core.TrySubmit(ctx, m.engine, m.body(k))) },
+		"Run":        func() error { _, err := core.Run(ctx, m.engine, m.body(k)); return err },
+		"RunWith":    func() error { _, err := core.RunWith(ctx, m.engine, k.attributes(policy), m.body(k)); return err },
+		"Go":         func() error { return m.engine.Go(m.plain(k)) },
+		"GoContext":  func() error { return m.engine.GoContext(ctx, m.plain(k)) },
+		"TryGo":      func() error { return m.engine.TryGo(m.plain(k)) },
 	}[way]
 	m.did("%s %v, %+v, obeys %v, answer %v", way, k, k.attributes(policy), k.obeys, m.answers)
+	answer := k.answer
 	go func() {
 		err := errExited
-		defer func() { k.answer <- err }()
+		defer func() { answer <- err }()
 		err = call()
 	}()
 	m.settle()
@@ -226,7 +234,7 @@ func (m *model) batch(t *rapid.T) {
 	m.did("%s of %d, %v, to task %d", way, n, policy, len(m.tasks))
 	var futures []*core.Future[int]
 	var err error
-	taken := 0
+	var taken int
 	switch way {
 	case "TrySubmitAll":
 		futures, err = core.TrySubmitAll(context.Background(), m.engine, tasks)
@@ -296,7 +304,8 @@ func (m *model) wrong(t *rapid.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errModel)
 	_, nilTask := core.Submit[int](ctx, m.engine, nil)
-	_, nilContext := core.Submit(nil, m.engine, value(1)) //nolint:staticcheck // on purpose
+	var noContext context.Context
+	_, nilContext := core.Submit(noContext, m.engine, value(1))
 	_, over := core.Submit(ctx, m.engine, value(1))
 	m.rejected.Invalid += 2
 	m.compare("a nil task", verdict{errs: []error{core.ErrInvalid}}, nilTask)

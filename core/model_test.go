@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -41,10 +42,18 @@ func modelChecks(t *testing.T, property func(*rapid.T)) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		var stopped any // rapid ends a case by a panic, which must not cross the bubble's border
-		synctest.Test(t, func(*testing.T) {
-			defer func() { stopped = recover() }()
-			property(rt)
-		})
+		func() {
+			defer func() {
+				if v := recover(); v != nil { // goroutines are left for ever: say which
+					buffer := make([]byte, 1<<20)
+					panic(fmt.Sprintf("%v; the case: %v\n%s", v, stopped, buffer[:runtime.Stack(buffer, true)]))
+				}
+			}()
+			synctest.Test(t, func(*testing.T) {
+				defer func() { stopped = recover() }()
+				property(rt)
+			})
+		}()
 		if fmt.Sprintf("%T", stopped) == "rapid.invalidData" {
 			rt.SkipNow() // a case that is no case, which must not look like one that fails
 		}
@@ -201,6 +210,7 @@ func (m *model) check(*rapid.T) {
 		m.fatalf("paused, running, shut down, closed: %s, want %s", got, want)
 	}
 	m.checkHooks()
+	m.looked()
 }
 
 // checkFuture compares the future of k.
@@ -262,22 +272,31 @@ func (m *model) stop(t *rapid.T) {
 }
 
 // TestModel_Engine runs random sequences of all that can be done with an engine of a
-// random configuration against the model.
+// random configuration against the model: while it lives, and while it ends.
 func TestModel_Engine(t *testing.T) {
 	modelChecks(t, func(t *rapid.T) {
 		m := newModel(t)
 		defer m.stop(t)
-		commands := map[string]func(*rapid.T){
+		life := map[string]func(*rapid.T){
 			"submit": m.submit, "submit more": m.submit, "submit even more": m.submit, "batch": m.batch, "spawn": m.spawn, "wrong": m.wrong,
 			"leave": m.leave, "leave more": m.leave, "await": m.await, "observe": m.observe,
 			"cancel": m.cancel, "end context": m.endContext, "pass": m.pass,
-			"pause": m.pause, "resume": m.resume, "change": m.change,
-			"wait idle": m.waitIdle, "give up": m.giveUp, "shutdown": m.shutdown,
+			"pause": m.pause, "resume": m.resume, "change": m.change, "wait idle": m.waitIdle, "give up": m.giveUp,
 		}
-		for name, command := range commands {
-			commands[name] = m.step1(command)
+		end := map[string]func(*rapid.T){
+			"submit": m.submit, "spawn": m.spawn, "wrong": m.wrong, "leave": m.leave, "leave more": m.leave, "await": m.await,
+			"observe": m.observe, "cancel": m.cancel, "end context": m.endContext, "pass": m.pass, "pass more": m.pass,
+			"pause": m.pause, "resume": m.resume, "change": m.change, "wait idle": m.waitIdle, "give up": m.giveUp,
+			"give up more": m.giveUp, "shutdown": m.shutdown,
 		}
-		commands[""] = m.check
-		t.Repeat(commands)
+		for _, commands := range []map[string]func(*rapid.T){life, end} {
+			for name, command := range commands {
+				commands[name] = m.step1(command)
+			}
+			commands[""] = m.check
+		}
+		t.Repeat(life)
+		m.step1(m.shutdown)(t)
+		t.Repeat(end)
 	})
 }

@@ -156,7 +156,7 @@ func (r *nthRun) stop() {
 	background := context.Background()
 	gate := make(chan struct{})
 	for range r.c.workers {
-		r.submit(r.ctx(background), r.add("obeys", nil), core.Attributes{}, func(ctx context.Context) (int, error) {
+		r.submit(r.ctx(background), r.below("obeys", nil), core.Attributes{}, func(ctx context.Context) (int, error) {
 			select {
 			case <-gate:
 			case <-ctx.Done():

@@ -112,6 +112,7 @@ func TestContext_E_CORE_33_Clock(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				synctest.Wait() // who waits for a queued task asks the context, too
 				if _, err := f.Await(context.Background()); !errors.Is(err, core.ErrTaskTimeout) && !errors.Is(err, context.Canceled) {
 					t.Errorf("%s: %v", method, err)
 				}

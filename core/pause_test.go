@@ -126,7 +126,7 @@ func TestPause_FlipsUnderLoad(t *testing.T) {
 					}
 				})
 			}
-			for range 300 {
+			for range rounds(500) {
 				if err := e.Pause(); err != nil {
 					t.Fatal(err)
 				}

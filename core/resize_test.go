@@ -135,11 +135,7 @@ func TestResize_E_SIZE_04_Flips(t *testing.T) {
 		})
 	}
 	random := rand.New(rand.NewPCG(4, 4))
-	flips := 2000
-	if raceEnabled {
-		flips = 400
-	}
-	for range flips {
+	for range rounds(2000) {
 		if err := e.Resize(1 + random.IntN(64)); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func fork(e *Engine, depth int) Task[int] {
 }
 
 // crowd submits to e in every way, and returns when all that was accepted has ended.
-func crowd(t *testing.T, soon context.Context, e *Engine, n int) {
+func crowd(soon context.Context, t *testing.T, e *Engine, n int) {
 	check := func(err error) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("%v; %+v", err, e.Stats())
@@ -211,7 +211,7 @@ func TestRoom_AddsUp(t *testing.T) {
 					if meddled {
 						others.Go(func() { meddle(t, e, workers, capacity, quit) })
 					}
-					crowd(t, soon, e, n)
+					crowd(soon, t, e, n)
 					close(quit)
 					others.Wait()
 					if err := e.WaitIdle(soon); err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/uptutu/goman/core/internal/point"
 )
 
+func init() { ordinaryHistories = 20_000 }
+
 // schedulesOfProgram is in how many orders each program is run.
 const schedulesOfProgram = 10
 
@@ -20,6 +22,9 @@ const schedulesOfProgram = 10
 func TestSchedule_History(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // once for all, not for each schedule
 	for _, kind := range historyKinds {
+		if t.Failed() {
+			return
+		}
 		t.Run(kind.name, func(t *testing.T) {
 			if text := os.Getenv("GOMAN_POINTS_REPLAY"); text != "" {
 				config, err := point.Parse(text)

@@ -34,7 +34,9 @@ func SubmitWith[T any](ctx context.Context, engine *Engine, attributes Attribute
 }
 
 // TrySubmit is Submit that never waits: if the queue is full it fails with
-// ErrQueueFull, whatever the policy. ctx governs the task alone then.
+// ErrQueueFull, whatever the policy. ctx governs the task alone then. In a queue that
+// was full, the room of a task that starts is free a moment after Stats has stopped
+// counting it as queued.
 func TrySubmit[T any](ctx context.Context, engine *Engine, task Task[T]) (*Future[T], error) {
 	return submit(ctx, engine, nil, task, true)
 }

@@ -288,6 +288,37 @@ func TestFlow_BadInput(t *testing.T) {
 	})
 }
 
+// Where there is no winner the place of the winner is none.
+func TestFlow_NoWinnerHasNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(t, 1)
+		defer c.close(t)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		var none context.Context
+		for name, call := range map[string]func(context.Context, ...*core.Future[int]) (int, error){
+			"Any": func(ctx context.Context, l ...*core.Future[int]) (int, error) {
+				i, _, err := flow.Any(ctx, l)
+				return i, err
+			},
+			"Race": func(ctx context.Context, l ...*core.Future[int]) (int, error) {
+				i, _, err := flow.Race(ctx, l)
+				return i, err
+			},
+		} {
+			if i, err := call(none, c.futures...); i != -1 || !errors.Is(err, core.ErrInvalid) {
+				t.Errorf("%s, nil context: %d, %v", name, i, err)
+			}
+			if i, err := call(ended, c.futures...); i != -1 || !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, ended context: %d, %v", name, i, err)
+			}
+			if i, err := call(t.Context()); i != -1 || err == nil {
+				t.Errorf("%s, no futures: %d, %v", name, i, err)
+			}
+		}
+	})
+}
+
 // Inside a task, with one worker, a race of its own children comes to an end: the
 // waiting task holds nobody up.
 func TestFlow_InsideATask(t *testing.T) {
