@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +23,8 @@ import (
 // itself must not be used any more.
 //
 // Order and memory are those of the queue. Nothing polls: a goroutine that waits
-// looks a few times at short intervals, and then sleeps until it is woken. One that
-// sleeps is woken by exactly the push or pop that it needs, longest waiting first;
-// but it is no promise that it gets the item before one that has just come. As long
+// sleeps until it is woken by exactly the push or pop that it needs, longest waiting
+// first; but it is no promise that it gets the item before one that has just come. As long
 // as nobody sleeps no lock is taken, and a Push or Pop costs what the queue's own
 // does and about 3 ns (BenchmarkPair); with SPSC, Deque or a queue of another package,
 // a Push costs about 6 ns more, because it is counted so that none gets lost when the
@@ -91,26 +89,8 @@ func (b *Blocking[T]) Push(ctx context.Context, item T) error {
 		b.itemIn()
 		return nil
 	}
-	return b.watchPush(ctx, item)
-}
-
-func (b *Blocking[T]) watchPush(ctx context.Context, item T) error {
-	for range watch {
-		if b.closed.Load() {
-			return ErrClosed
-		}
-		runtime.Gosched()
-		if b.TryPush(item) {
-			return nil
-		}
-	}
 	return b.waitPush(ctx, item)
 }
-
-// watch is how often Push and Pop let other goroutines run and look again before
-// they sleep. With as many producers as consumers most waits are over by then, at
-// a fraction of what a sleep and a wake-up cost.
-const watch = 4
 
 func (b *Blocking[T]) waitPush(ctx context.Context, item T) error {
 	stored := false
@@ -178,19 +158,6 @@ func (b *Blocking[T]) Pop(ctx context.Context) (T, error) {
 	if item, ok := b.queue.TryPop(); ok {
 		b.itemOut()
 		return item, nil
-	}
-	return b.watchPop(ctx)
-}
-
-func (b *Blocking[T]) watchPop(ctx context.Context) (T, error) {
-	for range watch {
-		if b.closed.Load() {
-			break
-		}
-		runtime.Gosched()
-		if item, ok := b.TryPop(); ok {
-			return item, nil
-		}
 	}
 	return b.waitPop(ctx)
 }
