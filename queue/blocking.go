@@ -17,8 +17,8 @@ import (
 // Its methods may be called from as many goroutines as the queue under it allows:
 // Push and TryPush where that allows TryPush, Pop, TryPop and All where it allows
 // TryPop, the others from any. For a queue that is not safe for concurrent use, put a
-// [Locked] in between. It needs a queue whose Len may be called by any
-// goroutine and is not 0 as long as an item is stored, and whose TryPop reports false
+// [Locked] in between. It needs a queue whose Len may be called by any goroutine and
+// is not 0 if an item is stored during the whole call, and whose TryPop reports false
 // only if there is none, if a push or pop that is under way hides it, or if it is not
 // yet due (see [Timed]): as the kinds of this package do. From then on the queue
 // itself must not be used any more.
@@ -58,7 +58,9 @@ type Blocking[T any] struct {
 type sealer interface{ seal() }
 
 // Timed is a queue whose items may be popped only from a time of their own on.
-// Blocking then also wakes who waits for an item at that time.
+// Blocking then also wakes who waits for an item at that time, by the clock of
+// time.Now: a queue with another clock is woken too late, or asked in vain until its
+// clock has come that far.
 type Timed interface {
 	// NextDue returns from when on TryPop will find an item, if none is pushed or
 	// popped before. It reports false if none is stored. Any goroutine may call it.
