@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
 	"sync/atomic"
@@ -71,7 +70,7 @@ type Timed interface {
 // error that matches ErrInvalid.
 func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
 	if queue == nil {
-		return nil, fmt.Errorf("%w: NewBlocking of nil, allowed is any queue", ErrInvalid)
+		return nil, invalidf("the queue of Blocking is nil")
 	}
 	b := &Blocking[T]{queue: queue}
 	b.sealer, _ = queue.(sealer)

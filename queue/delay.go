@@ -54,10 +54,11 @@ type DelayConfig[T any] struct {
 	Due func(item T) time.Time
 }
 
-// NewDelayQueue returns an empty queue, with ticks counted from cfg.Now().
+// NewDelayQueue returns an empty queue, with ticks counted from cfg.Now(). A negative
+// Tick is an error that matches ErrInvalid.
 func NewDelayQueue[T any](cfg DelayConfig[T]) (*DelayQueue[T], error) {
 	if cfg.Tick < 0 {
-		return nil, invalidf("a tick of %v, allowed are 1ns and more, or 0 for 1ms", cfg.Tick)
+		return nil, invalidf("a tick of %v of DelayQueue, allowed are 1ns and more, or 0 for 1ms", cfg.Tick)
 	}
 	if cfg.Tick == 0 {
 		cfg.Tick = time.Millisecond

@@ -40,15 +40,15 @@ type keyEntry[K cmp.Ordered, T any] struct {
 const heapArity = 4
 
 // NewKeyHeap returns an empty heap. key tells the key of an item, once, as it is
-// pushed.
+// pushed. No function is an error that matches ErrInvalid.
 func NewKeyHeap[K cmp.Ordered, T any](key func(item T) K) (*KeyHeap[K, T], error) {
 	if key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of KeyHeap is nil")
 	}
 	return &KeyHeap[K, T]{key: key}, nil
 }
 
-// TryPush stores an item by its key. It always succeeds. If the key function
+// TryPush stores an item by its key. It always reports true. If the key function
 // panics, nothing is stored.
 func (h *KeyHeap[K, T]) TryPush(item T) bool {
 	h.Push(h.key(item), item)
@@ -73,7 +73,7 @@ func (h *KeyHeap[K, T]) Push(key K, item T) {
 	h.entries[i] = entry
 }
 
-// TryPop removes the item with the smallest key.
+// TryPop removes the item with the smallest key. It reports false if there is none.
 func (h *KeyHeap[K, T]) TryPop() (item T, ok bool) {
 	n := len(h.entries) - 1
 	if n < 0 {
@@ -139,7 +139,7 @@ func bit(b bool) int {
 	return 0
 }
 
-// Peek returns the item that TryPop would remove.
+// Peek returns the item that TryPop would remove. It reports false if there is none.
 func (h *KeyHeap[K, T]) Peek() (item T, ok bool) {
 	if len(h.entries) == 0 {
 		return item, false

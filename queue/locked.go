@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"fmt"
 	"sync"
 	"time"
 )
@@ -28,7 +27,7 @@ type Locked[T any] struct {
 // NewLocked puts a lock around a queue. Nil is an error that matches ErrInvalid.
 func NewLocked[T any](queue Queue[T]) (*Locked[T], error) {
 	if queue == nil {
-		return nil, fmt.Errorf("%w: NewLocked of nil, allowed is any queue", ErrInvalid)
+		return nil, invalidf("the queue of Locked is nil")
 	}
 	q := &Locked[T]{capacity: queue.Cap(), queue: queue}
 	q.timed, _ = queue.(Timed)
