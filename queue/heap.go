@@ -246,8 +246,8 @@ func (h *Heap[T]) put(i int, entry heapEntry[T]) {
 	h.places[entry.index] = uint32(i)
 }
 
-// before reports whether a leaves before b: of equal ones the older. The difference
-// of the counters is right across their wrap-around.
+// before reports whether a leaves before b: of equal ones the older, for which a 0 of
+// compare is enough. The difference of the counters is right across their wrap-around.
 func (h *Heap[T]) before(a, b *heapEntry[T]) bool {
 	return h.compare(a.item, b.item) < bit(int64(a.seq-b.seq) < 0)
 }

@@ -89,6 +89,20 @@ func (h *KeyHeap[K, T]) TryPop() (item T, ok bool) {
 	return item, true
 }
 
+// Peek returns the item that TryPop would remove. It reports false if there is none.
+func (h *KeyHeap[K, T]) Peek() (item T, ok bool) {
+	if len(h.entries) == 0 {
+		return item, false
+	}
+	return h.entries[0].item, true
+}
+
+// Len returns the number of items.
+func (h *KeyHeap[K, T]) Len() int { return len(h.entries) }
+
+// Cap returns math.MaxInt: there is no limit but memory.
+func (h *KeyHeap[K, T]) Cap() int { return math.MaxInt }
+
 // sink finds the place of last in entries, whose first is gone. At each level it also
 // reads something of all grandchildren, which come next, so that the misses of the
 // cache for two levels overlap: at a depth of 100,000 that takes a third to a half off
@@ -138,20 +152,6 @@ func bit(b bool) int {
 	}
 	return 0
 }
-
-// Peek returns the item that TryPop would remove. It reports false if there is none.
-func (h *KeyHeap[K, T]) Peek() (item T, ok bool) {
-	if len(h.entries) == 0 {
-		return item, false
-	}
-	return h.entries[0].item, true
-}
-
-// Len returns the number of items.
-func (h *KeyHeap[K, T]) Len() int { return len(h.entries) }
-
-// Cap returns math.MaxInt: there is no limit but memory.
-func (h *KeyHeap[K, T]) Cap() int { return math.MaxInt }
 
 // shrinkAbove is the capacity below which a slice is not replaced by a smaller one.
 const shrinkAbove = 64
