@@ -15,7 +15,8 @@
 //   - [Fair]: keys in turn, each a share by its weight.
 //   - [Locked]: makes any queue usable by many goroutines, one at a time.
 //   - [Blocking]: lets goroutines wait for an item or for room, with a context, and
-//     closes a queue. It goes around any of the others.
+//     closes a queue. It goes around any of the others, with a Locked in between where
+//     one goroutine at a time may use them.
 //
 // A buffered channel is simpler, and can be used in a select. These cost about 0.4
 // of one for an item, 0.6 with Blocking (BenchmarkTry, BenchmarkBlocking), take
@@ -33,5 +34,7 @@
 //
 // Counters are 64 bits wide and may wrap around. Removed items are never kept alive.
 // All kinds are to be made by their constructors, must not be copied, and are not
-// closed or released: the garbage collector does that.
+// closed or released: the garbage collector does that. A function that is given to a
+// constructor must not use the queue. If it panics, the call panics with that and has
+// changed nothing, but for the items before it in a batch.
 package queue

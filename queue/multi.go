@@ -61,8 +61,8 @@ const multiTries = 4
 // NewMultiQueue returns an empty queue. lanes is 1 to [MaxLanes], or 0 for twice the
 // number of processors that Go may use (GOMAXPROCS) as it is called: fewer lanes
 // keep the order better, more let more goroutines in at once. key tells the key of
-// an item as it is pushed. Any other number of lanes, or no function, is an error that
-// matches ErrInvalid.
+// an item as it is pushed, and may be called by several goroutines at once. Any other
+// number of lanes, or no function, is an error that matches ErrInvalid.
 func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQueue[K, T], error) {
 	if lanes < 0 || lanes > MaxLanes {
 		return nil, invalidf("%d lanes of MultiQueue, allowed are 0 to %d", lanes, MaxLanes)
