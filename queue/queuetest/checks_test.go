@@ -275,3 +275,11 @@ func TestFuzz_Finds(t *testing.T) {
 		}
 	}
 }
+
+// TestGuard_TellsWhere: whose queue panics wants to know where.
+func TestGuard_TellsWhere(t *testing.T) {
+	err := guard(func() error { panic("broken") })
+	if err == nil || !strings.Contains(err.Error(), "a panic: broken\n") || !strings.Contains(err.Error(), "TestGuard_TellsWhere") {
+		t.Errorf("%v", err)
+	}
+}
