@@ -19,16 +19,17 @@ import (
 // [Locked] in between. It needs a queue whose Len may be called by any goroutine and
 // is not 0 if an item is stored during the whole call, and whose TryPop reports false
 // only if there is none, if a push or pop that is under way hides it, or if it is not
-// yet due (see [Timed]): as the kinds of this package do. From then on the queue
-// itself must not be used any more.
+// yet due (see [Timed]): as the kinds of this package do. It is of no use around a
+// [Deque], where the one goroutine that pops is the one that pushes. Once the adapter
+// is made the queue itself must not be used any more.
 //
 // Order and memory are those of the queue. Nothing polls: a goroutine that waits
 // looks a few times at short intervals, and then sleeps until it is woken. One that
 // sleeps is woken by exactly the push or pop that it needs, longest waiting first;
 // but it is no promise that it gets the item before one that has just come. As long
 // as nobody sleeps no lock is taken, and a Push or Pop costs what the queue's own
-// does and about 3 ns (BenchmarkPair); with SPSC, Deque or a queue of another package,
-// a Push costs about 6 ns more, because it is counted so that none gets lost when the
+// does and about 3 ns (BenchmarkPair); with SPSC, or a queue of another package, a
+// Push costs about 6 ns more, because it is counted so that none gets lost when the
 // queue is closed. No method allocates, but for about 200 bytes for each goroutine that
 // sleeps at the same time, which are kept.
 //

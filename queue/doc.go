@@ -15,8 +15,8 @@
 //   - [Fair]: keys in turn, each a share by its weight.
 //   - [Locked]: makes any queue usable by many goroutines, one at a time.
 //   - [Blocking]: lets goroutines wait for an item or for room, with a context, and
-//     closes a queue. It goes around any of the others, with a Locked in between where
-//     one goroutine at a time may use them.
+//     closes a queue. It goes around any of the others but Deque, with a Locked in
+//     between where one goroutine at a time may use them.
 //
 // A buffered channel is simpler, and can be used in a select. These cost about 0.4
 // of one for an item, 0.6 with Blocking (BenchmarkTry, BenchmarkBlocking), take
