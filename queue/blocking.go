@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"runtime"
 	"sync/atomic"
@@ -58,9 +59,7 @@ type Blocking[T any] struct {
 type sealer interface{ seal() }
 
 // Timed is a queue whose items may be popped only from a time of their own on.
-// Blocking then also wakes who waits for an item at that time, by the clock of
-// time.Now: a queue with another clock is woken too late, or asked in vain until its
-// clock has come that far.
+// Blocking then also wakes who waits for an item at that time.
 type Timed interface {
 	// NextDue returns from when on TryPop will find an item, if none is pushed or
 	// popped before. It reports false if none is stored. Any goroutine may call it.
@@ -71,7 +70,7 @@ type Timed interface {
 // error that matches ErrInvalid.
 func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
 	if queue == nil {
-		return nil, invalidf("the queue of Blocking is nil")
+		return nil, fmt.Errorf("%w: NewBlocking of nil, allowed is any queue", ErrInvalid)
 	}
 	b := &Blocking[T]{queue: queue}
 	b.sealer, _ = queue.(sealer)

@@ -23,8 +23,8 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
-// maxCapacity bounds what a bounded queue can be asked for: the largest power of two
-// that an int of 32 bits holds, to which ceilPow2 may round up.
+// maxCapacity bounds what a bounded queue can be asked for, so that doubling it
+// cannot overflow an int of 32 bits.
 const maxCapacity = 1 << 30
 
 // checkCapacity says what is wrong with a capacity, and what is allowed.

@@ -26,7 +26,7 @@ func TestErrors_NameTheKind(t *testing.T) {
 	}
 	for kind, errs := range errs {
 		for _, err := range errs {
-			if !errors.Is(err, ErrInvalid) || !strings.HasPrefix(err.Error(), "queue: ") || !strings.Contains(err.Error(), " "+kind) {
+			if !errors.Is(err, ErrInvalid) || !strings.HasPrefix(err.Error(), "queue: ") || !strings.Contains(err.Error(), kind) {
 				t.Errorf("%s: %v", kind, err)
 			}
 		}

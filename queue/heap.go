@@ -53,9 +53,9 @@ const (
 	maxHandles = int(min(1<<32-1, uint64(math.MaxInt)))
 )
 
-// Handle names an item in the [Heap] or [DelayQueue] that gave the handle. Once its item
-// has left, by whatever way, it names nothing, and never will again. The zero Handle
-// names nothing. Give it to no other queue: there it may name another item.
+// Handle names an item in the queue that gave the handle, and means nothing to
+// another queue. Once its item has left, by whatever way, it names nothing, and
+// never will again. The zero Handle names nothing.
 type Handle struct {
 	seq   uint64
 	index uint32

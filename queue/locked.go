@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -27,7 +28,7 @@ type Locked[T any] struct {
 // NewLocked puts a lock around a queue. Nil is an error that matches ErrInvalid.
 func NewLocked[T any](queue Queue[T]) (*Locked[T], error) {
 	if queue == nil {
-		return nil, invalidf("the queue of Locked is nil")
+		return nil, fmt.Errorf("%w: NewLocked of nil, allowed is any queue", ErrInvalid)
 	}
 	q := &Locked[T]{capacity: queue.Cap(), queue: queue}
 	q.timed, _ = queue.(Timed)

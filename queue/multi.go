@@ -76,8 +76,8 @@ func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQ
 	return &MultiQueue[K, T]{key: key, lanes: make([]multiLane[K, T], lanes)}, nil
 }
 
-// TryPush stores an item. It always reports true. If the key function panics, nothing
-// is stored.
+// TryPush stores an item. It always succeeds. If the key function panics, nothing is
+// stored.
 func (q *MultiQueue[K, T]) TryPush(item T) bool {
 	key := q.key(item)
 	lane := q.lockOne()
