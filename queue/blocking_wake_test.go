@@ -125,7 +125,8 @@ func TestBlocking_HiddenItem(t *testing.T) {
 	})
 }
 
-// Who gives up after it was woken wakes the next.
+// While one that was woken is on its way nobody else is woken, however many items come.
+// If it gives up, it wakes the next.
 func TestBlocking_WokenAndGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := blockings(4)["MPMC"]
@@ -139,9 +140,10 @@ func TestBlocking_WokenAndGone(t *testing.T) {
 		}()
 		synctest.Wait()
 		b.TryPush(1)
+		b.TryPush(2)
 		synctest.Wait()
 		if got.Load() != 0 {
-			t.Fatal("the second was woken")
+			t.Fatal("the second was woken too")
 		}
 		l.leave(gone, false)
 		synctest.Wait()
