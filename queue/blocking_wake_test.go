@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Each push wakes one of those that sleep, the one that has slept longest.
@@ -189,4 +190,24 @@ func TestBlocking_CancelAgainstPush(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A wait for what is due in an hour that ends before leaves no timer behind.
+func TestBlocking_GoneAndNoTimerLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := must(NewBlocking[int](&later{locked: locked{limit: 1}, at: time.Now().Add(time.Hour)}))
+		b.TryPush(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			if _, err := b.Pop(ctx); err == nil {
+				t.Error("popped before it was due")
+			}
+		}()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if w := b.consumers.spare; w == nil || w.timer == nil || w.timer.Stop() {
+			t.Error("the timer still runs, or there was none")
+		}
+	})
 }
