@@ -124,6 +124,7 @@ func (q *MultiQueue[K, T]) TryPop() (item T, ok bool) {
 			if lane.size.Load() == 0 {
 				continue
 			}
+			point.At()
 			lane.mu.Lock()
 			if item, ok = lane.pop(); ok {
 				return item, true
