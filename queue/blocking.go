@@ -16,18 +16,19 @@ import (
 // Its methods may be called from as many goroutines as the queue under it allows:
 // Push and TryPush where that allows TryPush, Pop, TryPop and All where it allows
 // TryPop, the others from any. For a queue that is not safe for concurrent use, put a
-// [Locked] in between. It needs a queue whose Len may be called by any
-// goroutine and is not 0 as long as an item is stored, and whose TryPop reports false
+// [Locked] in between. It needs a queue whose Len may be called by any goroutine and
+// is not 0 if an item is stored during the whole call, and whose TryPop reports false
 // only if there is none, if a push or pop that is under way hides it, or if it is not
-// yet due (see [Timed]): as the kinds of this package do. From then on the queue
-// itself must not be used any more.
+// yet due (see [Timed]): as the kinds of this package do. It is of no use around a
+// [Deque], where the one goroutine that pops is the one that pushes. Once the adapter
+// is made the queue itself must not be used any more.
 //
 // Order and memory are those of the queue. Nothing polls: a goroutine that waits
 // sleeps until it is woken by exactly the push or pop that it needs, longest waiting
 // first; but it is no promise that it gets the item before one that has just come. As long
 // as nobody sleeps no lock is taken, and a Push or Pop costs what the queue's own
-// does and about 3 ns (BenchmarkPair); with SPSC, Deque or a queue of another package,
-// a Push costs about 6 ns more, because it is counted so that none gets lost when the
+// does and about 3 ns (BenchmarkPair); with SPSC, or a queue of another package, a
+// Push costs about 6 ns more, because it is counted so that none gets lost when the
 // queue is closed. No method allocates, but for about 200 bytes for each goroutine that
 // sleeps at the same time, which are kept.
 //

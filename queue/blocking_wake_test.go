@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Each push wakes one of those that sleep, the one that has slept longest.
@@ -125,7 +126,8 @@ func TestBlocking_HiddenItem(t *testing.T) {
 	})
 }
 
-// Who gives up after it was woken wakes the next.
+// While one that was woken is on its way nobody else is woken, however many items come.
+// If it gives up, it wakes the next.
 func TestBlocking_WokenAndGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := blockings(4)["MPMC"]
@@ -139,9 +141,10 @@ func TestBlocking_WokenAndGone(t *testing.T) {
 		}()
 		synctest.Wait()
 		b.TryPush(1)
+		b.TryPush(2)
 		synctest.Wait()
 		if got.Load() != 0 {
-			t.Fatal("the second was woken")
+			t.Fatal("the second was woken too")
 		}
 		l.leave(gone, false)
 		synctest.Wait()
@@ -187,4 +190,24 @@ func TestBlocking_CancelAgainstPush(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A wait for what is due in an hour that ends before leaves no timer behind.
+func TestBlocking_GoneAndNoTimerLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := must(NewBlocking[int](&later{locked: locked{limit: 1}, at: time.Now().Add(time.Hour)}))
+		b.TryPush(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			if _, err := b.Pop(ctx); err == nil {
+				t.Error("popped before it was due")
+			}
+		}()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if w := b.consumers.spare; w == nil || w.timer == nil || w.timer.Stop() {
+			t.Error("the timer still runs, or there was none")
+		}
+	})
 }

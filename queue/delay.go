@@ -47,16 +47,18 @@ type DelayConfig[T any] struct {
 	Tick time.Duration
 	// Now tells the time: once as the queue is made, and then in TryPop and PopAll,
 	// and in TryPush if Due is nil. The default is time.Now. Give a function that
-	// tells a time of your own in a test, or use a testing/synctest bubble.
+	// tells a time of your own in a test, or use a testing/synctest bubble. With
+	// Blocking it has to be the bubble: that sleeps by the clock of package time.
 	Now func() time.Time
 	// Due tells when an item that comes by TryPush is due. The default is at once.
 	Due func(item T) time.Time
 }
 
-// NewDelayQueue returns an empty queue, with ticks counted from cfg.Now().
+// NewDelayQueue returns an empty queue, with ticks counted from cfg.Now(). A negative
+// Tick is an error that matches ErrInvalid.
 func NewDelayQueue[T any](cfg DelayConfig[T]) (*DelayQueue[T], error) {
 	if cfg.Tick < 0 {
-		return nil, invalidf("a tick of %v, allowed are 1ns and more, or 0 for 1ms", cfg.Tick)
+		return nil, invalidf("a tick of %v of DelayQueue, allowed are 1ns and more, or 0 for 1ms", cfg.Tick)
 	}
 	if cfg.Tick == 0 {
 		cfg.Tick = time.Millisecond

@@ -52,7 +52,7 @@ type dequeRing[T any] struct {
 	mask  uint64
 	start uint64
 	next  atomic.Pointer[dequeRing[T]] // written by the owner
-	prev  atomic.Pointer[dequeRing[T]] // for the owner; nil as soon as top is in this ring
+	prev  atomic.Pointer[dequeRing[T]] // for the owner; nil once somebody saw top in this ring
 }
 
 type dequeSlot[T any] struct {
@@ -140,8 +140,8 @@ func (d *Deque[T]) put(b uint64, item T) {
 func (d *Deque[T]) grow(r *dequeRing[T], b uint64) *dequeRing[T] {
 	t := d.top.Load()
 	d.ringOf(t) // drops rings that all have left, if thieves did not
-	length := int(min(b-t, maxSegment))
-	next := newDequeRing[T](min(max(ceilPow2(2*length), minSegment), maxSegment), b)
+	size := ceilPow2(int(min(max(2*(b-t), minSegment), maxSegment)))
+	next := newDequeRing[T](size, b)
 	next.prev.Store(r)
 	point.At()
 	r.next.Store(next)
@@ -233,9 +233,9 @@ func (d *Deque[T]) Steal() (item T, ok bool) {
 }
 
 // StealHalf moves the oldest items into the slice, in their order, up to half of what
-// is there when it begins (of one, that one), and returns how many. Each is won by
-// itself: the owner may take items that lie before it without asking, so nobody else
-// can take several in one step.
+// is there when it begins, rounded up, and returns how many. Each is won by itself: the
+// owner may take items that lie before it without asking, so nobody else can take
+// several in one step.
 func (d *Deque[T]) StealHalf(into []T) int {
 	most := min((d.Len()+1)/2, len(into))
 	for n := range most {

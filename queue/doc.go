@@ -15,7 +15,8 @@
 //   - [Fair]: keys in turn, each a share by its weight.
 //   - [Locked]: makes any queue usable by many goroutines, one at a time.
 //   - [Blocking]: lets goroutines wait for an item or for room, with a context, and
-//     closes a queue. It goes around any of the others.
+//     closes a queue. It goes around any of the others but Deque, with a Locked in
+//     between where one goroutine at a time may use them.
 //
 // A buffered channel is simpler, and can be used in a select. These cost about 0.4
 // of one for an item, 0.6 with Blocking (BenchmarkTry, BenchmarkBlocking), take
@@ -23,13 +24,17 @@
 //
 // # What they promise
 //
-// A method that begins with Try never waits. The kinds without a lock say of each
+// A method that begins with Try never waits for an item, or for room. The kinds without a lock say of each
 // method whether it is wait-free (it ends after a bounded number of its own steps),
 // lock-free (somebody always gets on), or neither; and what a refusal means while
 // others are in the middle of a call, which is not the same for all. What one
-// goroutine has written before a push is seen by the one that pops the item.
+// goroutine has written before a push is seen by the one that pops the item. [Locked],
+// [MultiQueue] and, while somebody sleeps, [Blocking] take a lock, which is held for the
+// time of one call at most.
 //
 // Counters are 64 bits wide and may wrap around. Removed items are never kept alive.
 // All kinds are to be made by their constructors, must not be copied, and are not
-// closed or released: the garbage collector does that.
+// closed or released: the garbage collector does that. A function that is given to a
+// constructor must not use the queue. If it panics, the call panics with that and has
+// changed nothing, but for the items before it in a batch.
 package queue

@@ -79,3 +79,44 @@ func ExampleBlocking_All() {
 	// two
 	// 1 left
 }
+
+// A lock lets any goroutine use a queue that is for one at a time.
+func ExampleLocked() {
+	heap, err := queue.NewKeyHeap(func(e errand) int { return e.priority })
+	if err != nil {
+		panic(err)
+	}
+	errands, err := queue.NewLocked(heap)
+	if err != nil {
+		panic(err)
+	}
+	var guests sync.WaitGroup
+	for _, e := range []errand{{"sweep", 9}, {"cook", 2}, {"serve", 3}} {
+		guests.Go(func() { errands.TryPush(e) })
+	}
+	guests.Wait()
+	first := make([]errand, 2)
+	fmt.Println(first[:errands.PopAll(first)], "and", errands.Len(), "left")
+	// Output: [{cook 2} {serve 3}] and 1 left
+}
+
+// With a lock in between, Pop sleeps until an item of a DelayQueue is due.
+func ExampleBlocking_delayed() {
+	itself := func(due time.Time) time.Time { return due }
+	delayed, err := queue.NewDelayQueue(queue.DelayConfig[time.Time]{Due: itself})
+	if err != nil {
+		panic(err)
+	}
+	shared, err := queue.NewLocked(delayed)
+	if err != nil {
+		panic(err)
+	}
+	q, err := queue.NewBlocking(shared)
+	if err != nil {
+		panic(err)
+	}
+	q.TryPush(time.Now().Add(5 * time.Millisecond))
+	due, err := q.Pop(context.Background())
+	fmt.Println("early:", time.Now().Before(due), err)
+	// Output: early: false <nil>
+}

@@ -26,10 +26,11 @@ import "math"
 //
 // It is not safe for concurrent use: one goroutine at a time, each call ends. It
 // holds nearly 2^32 items at most; then a push is refused. An item takes its size
-// and 8 bytes, a key that has items its size and 32 bytes and an entry of a map,
+// and 8 bytes, a key that has items its size and 24 bytes and an entry of a map,
 // which is made anew when few of many keys are left. When all have left, all of the
-// memory is given back but for a chunk of 64 items and keys and a map of 128 keys. A queue whose length
-// and keys stay the same allocates nothing; keys that come and go, next to nothing.
+// memory is given back but for a chunk of 64 items and keys and a map of 128 keys. A
+// queue whose length and keys stay the same allocates nothing; keys that come and go,
+// next to nothing.
 type Fair[K comparable, T any] struct {
 	cfg   FairConfig[K, T]
 	items slab[fairItem[T]]
@@ -87,13 +88,14 @@ type fairFlow[K comparable] struct {
 // fairShrink is the number of keys below which the map is not made anew.
 const fairShrink = 128
 
-// NewFair returns an empty queue.
+// NewFair returns an empty queue. No Key, or a Quantum out of its range, is an error that
+// matches ErrInvalid.
 func NewFair[K comparable, T any](cfg FairConfig[K, T]) (*Fair[K, T], error) {
 	if cfg.Key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of Fair is nil")
 	}
 	if cfg.Quantum < 0 || cfg.Quantum > MaxCost {
-		return nil, invalidf("a quantum of %d, allowed are 1 to %d, or 0 for 1", cfg.Quantum, MaxCost)
+		return nil, invalidf("a quantum of %d of Fair, allowed are 1 to %d, or 0 for 1", cfg.Quantum, MaxCost)
 	}
 	cfg.Quantum = max(cfg.Quantum, 1)
 	return &Fair[K, T]{
@@ -141,7 +143,8 @@ func (q *Fair[K, T]) TryPush(item T) bool {
 	return true
 }
 
-// TryPop removes the next item of the key whose turn it is.
+// TryPop removes the next item of the key whose turn it is. It reports false if there is
+// none.
 func (q *Fair[K, T]) TryPop() (item T, ok bool) {
 	if q.count == 0 {
 		return item, false

@@ -13,8 +13,8 @@ import "math"
 // walks to a leaf first and then up (I. Wegener, Bottom-up heapsort, TCS 1993),
 // which saves a comparison for each level: a pop takes about 3·log4(n), a push one
 // or two if its place is random and log4(n) at most, a removal or change as much as
-// a pop. BenchmarkOrder shows the time, much of which is compare's: for small items it is
-// about that of container/heap, which has no handles and no order among equals.
+// a pop. BenchmarkOrder shows the time, much of which is compare's: for small items it
+// is about that of container/heap, which has no handles and no order among equals.
 //
 // It is not safe for concurrent use: one goroutine at a time, each call ends. It
 // holds nearly 2^32 items at most; then a push is refused. An item takes its size
@@ -63,10 +63,11 @@ type Handle struct {
 
 // NewHeap returns an empty heap. compare is negative if a leaves before b, positive
 // if after, and zero if the one leaves first that was pushed first: the convention
-// of cmp.Compare. Do not subtract numbers to compare them, since that overflows.
+// of cmp.Compare. Do not subtract numbers to compare them, since that overflows. No
+// function is an error that matches ErrInvalid.
 func NewHeap[T any](compare func(a, b T) int) (*Heap[T], error) {
 	if compare == nil {
-		return nil, invalidf("the compare function is nil")
+		return nil, invalidf("the compare function of Heap is nil")
 	}
 	return &Heap[T]{compare: compare, vacant: none, limit: maxHandles, pushed: 1}, nil
 }
@@ -101,7 +102,7 @@ func (h *Heap[T]) Push(item T) (Handle, bool) {
 	return Handle{entry.seq, index}, true
 }
 
-// TryPop removes the smallest item.
+// TryPop removes the smallest item. It reports false if there is none.
 func (h *Heap[T]) TryPop() (item T, ok bool) {
 	if len(h.entries) == 0 {
 		return item, false
@@ -109,7 +110,7 @@ func (h *Heap[T]) TryPop() (item T, ok bool) {
 	return h.remove(0), true
 }
 
-// Peek returns the item that TryPop would remove.
+// Peek returns the item that TryPop would remove. It reports false if there is none.
 func (h *Heap[T]) Peek() (item T, ok bool) {
 	if len(h.entries) == 0 {
 		return item, false
@@ -245,8 +246,8 @@ func (h *Heap[T]) put(i int, entry heapEntry[T]) {
 	h.places[entry.index] = uint32(i)
 }
 
-// before reports whether a leaves before b: of equal ones the older. The difference
-// of the counters is right across their wrap-around.
+// before reports whether a leaves before b: of equal ones the older, for which a 0 of
+// compare is enough. The difference of the counters is right across their wrap-around.
 func (h *Heap[T]) before(a, b *heapEntry[T]) bool {
 	return h.compare(a.item, b.item) < bit(int64(a.seq-b.seq) < 0)
 }

@@ -40,15 +40,15 @@ type keyEntry[K cmp.Ordered, T any] struct {
 const heapArity = 4
 
 // NewKeyHeap returns an empty heap. key tells the key of an item, once, as it is
-// pushed.
+// pushed. No function is an error that matches ErrInvalid.
 func NewKeyHeap[K cmp.Ordered, T any](key func(item T) K) (*KeyHeap[K, T], error) {
 	if key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of KeyHeap is nil")
 	}
 	return &KeyHeap[K, T]{key: key}, nil
 }
 
-// TryPush stores an item by its key. It always succeeds. If the key function
+// TryPush stores an item by its key. It always reports true. If the key function
 // panics, nothing is stored.
 func (h *KeyHeap[K, T]) TryPush(item T) bool {
 	h.Push(h.key(item), item)
@@ -73,7 +73,7 @@ func (h *KeyHeap[K, T]) Push(key K, item T) {
 	h.entries[i] = entry
 }
 
-// TryPop removes the item with the smallest key.
+// TryPop removes the item with the smallest key. It reports false if there is none.
 func (h *KeyHeap[K, T]) TryPop() (item T, ok bool) {
 	n := len(h.entries) - 1
 	if n < 0 {
@@ -88,6 +88,20 @@ func (h *KeyHeap[K, T]) TryPop() (item T, ok bool) {
 	h.entries = shrunk(h.entries[:n])
 	return item, true
 }
+
+// Peek returns the item that TryPop would remove. It reports false if there is none.
+func (h *KeyHeap[K, T]) Peek() (item T, ok bool) {
+	if len(h.entries) == 0 {
+		return item, false
+	}
+	return h.entries[0].item, true
+}
+
+// Len returns the number of items.
+func (h *KeyHeap[K, T]) Len() int { return len(h.entries) }
+
+// Cap returns math.MaxInt: there is no limit but memory.
+func (h *KeyHeap[K, T]) Cap() int { return math.MaxInt }
 
 // sink finds the place of last in entries, whose first is gone. At each level it also
 // reads something of all grandchildren, which come next, so that the misses of the
@@ -138,20 +152,6 @@ func bit(b bool) int {
 	}
 	return 0
 }
-
-// Peek returns the item that TryPop would remove.
-func (h *KeyHeap[K, T]) Peek() (item T, ok bool) {
-	if len(h.entries) == 0 {
-		return item, false
-	}
-	return h.entries[0].item, true
-}
-
-// Len returns the number of items.
-func (h *KeyHeap[K, T]) Len() int { return len(h.entries) }
-
-// Cap returns math.MaxInt: there is no limit but memory.
-func (h *KeyHeap[K, T]) Cap() int { return math.MaxInt }
 
 // shrinkAbove is the capacity below which a slice is not replaced by a smaller one.
 const shrinkAbove = 64

@@ -51,18 +51,19 @@ type levelLine[T any] struct {
 
 // NewLevels returns an empty queue of the given number of levels, 1 to
 // [MaxLevels]. level tells the level of an item as it is pushed, 0 for the most
-// urgent; a number below 0 counts as 0, one that is too large as the last level.
+// urgent; a number below 0 counts as 0, one that is too large as the last level. Any
+// other number of levels, or no function, is an error that matches ErrInvalid.
 func NewLevels[T any](levels int, level func(item T) int) (*Levels[T], error) {
 	if levels < 1 || levels > MaxLevels {
-		return nil, invalidf("%d levels, allowed are 1 to %d", levels, MaxLevels)
+		return nil, invalidf("%d levels of Levels, allowed are 1 to %d", levels, MaxLevels)
 	}
 	if level == nil {
-		return nil, invalidf("the level function is nil")
+		return nil, invalidf("the level function of Levels is nil")
 	}
 	return &Levels[T]{level: level, lines: make([]levelLine[T], levels)}, nil
 }
 
-// TryPush stores an item behind those of its level. It always succeeds. If the
+// TryPush stores an item behind those of its level. It always reports true. If the
 // level function panics, nothing is stored.
 func (q *Levels[T]) TryPush(item T) bool {
 	level := min(max(q.level(item), 0), len(q.lines)-1)
@@ -77,7 +78,8 @@ func (q *Levels[T]) TryPush(item T) bool {
 	return true
 }
 
-// TryPop removes the item that came first in the lowest level that is not empty.
+// TryPop removes the item that came first in the lowest level that is not empty. It
+// reports false if there is none.
 func (q *Levels[T]) TryPop() (item T, ok bool) {
 	if q.count == 0 {
 		return item, false

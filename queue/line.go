@@ -141,16 +141,13 @@ func (l *line) leave(w *waiter, got bool) {
 	}
 	l.mu.Lock()
 	called := !w.inLine
-	if !called {
-		l.remove(w)
-	}
-	l.mu.Unlock()
 	if called {
+		l.mu.Unlock()
 		<-w.ready // it is on its way; the waiter cannot be used again before
-	}
-	l.mu.Lock()
-	if called {
+		l.mu.Lock()
 		l.woken = false
+	} else {
+		l.remove(w)
 	}
 	var next *waiter
 	if called || !got {

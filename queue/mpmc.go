@@ -64,8 +64,8 @@ func (q *MPMC[T]) PushAll(items []T) int { return q.ring.pushAll(items) }
 // there is none to be seen, and returns how many.
 func (q *MPMC[T]) PopAll(into []T) int { return q.ring.popAll(into) }
 
-// Len returns how many items are stored, those included whose push or pop has
-// taken its place and not yet returned.
+// Len returns how many items are stored: those included whose push has taken its place
+// and not yet returned, and those not whose pop has.
 func (q *MPMC[T]) Len() int { return q.ring.size() }
 
 // Cap returns the capacity given to NewMPMC.

@@ -34,12 +34,12 @@ const MaxLanes = 1 << 16
 // smallest item leaves with each pop with a probability of 2/n, so after about n/2
 // pops. There is no order among equals.
 //
-// TryPush and TryPop are safe for any number of goroutines. They block only while
-// another goroutine is inside the lane they need, some tens of nanoseconds if its
-// processor is not taken away. TryPush always succeeds. TryPop reports false only if
-// there was an instant during the call at which the queue was empty: pushes that
-// had ended were all popped. An item takes its size, that of its key and 8 bytes,
-// at most twice that; a lane 192 bytes.
+// All methods may be called from any number of goroutines. TryPush and TryPop block only
+// while another goroutine is inside the lane they need, some tens of nanoseconds if its
+// processor is not taken away. TryPush never reports false, TryPop only if there was an
+// instant during the call at which the queue was empty: pushes that had ended were all
+// popped. An item takes its size, that of its key and 8 bytes, at most twice that; a
+// lane 200 bytes.
 type MultiQueue[K cmp.Ordered, T any] struct {
 	key   func(T) K
 	lanes []multiLane[K, T]
@@ -52,7 +52,7 @@ type multiLane[K cmp.Ordered, T any] struct {
 	heap   KeyHeap[K, T]
 	size   atomic.Int64
 	pushes atomic.Uint64
-	_      [128]byte // apart from the next lane's cache lines
+	_      pad // apart from the next lane's cache lines
 }
 
 // multiTries is how often a call looks for a lane that is not locked.
@@ -61,13 +61,14 @@ const multiTries = 4
 // NewMultiQueue returns an empty queue. lanes is 1 to [MaxLanes], or 0 for twice the
 // number of processors that Go may use (GOMAXPROCS) as it is called: fewer lanes
 // keep the order better, more let more goroutines in at once. key tells the key of
-// an item as it is pushed.
+// an item as it is pushed, and may be called by several goroutines at once. Any other
+// number of lanes, or no function, is an error that matches ErrInvalid.
 func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQueue[K, T], error) {
 	if lanes < 0 || lanes > MaxLanes {
-		return nil, invalidf("%d lanes, allowed are 0 to %d", lanes, MaxLanes)
+		return nil, invalidf("%d lanes of MultiQueue, allowed are 0 to %d", lanes, MaxLanes)
 	}
 	if key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of MultiQueue is nil")
 	}
 	if lanes == 0 {
 		lanes = min(2*runtime.GOMAXPROCS(0), MaxLanes)
@@ -75,7 +76,8 @@ func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQ
 	return &MultiQueue[K, T]{key: key, lanes: make([]multiLane[K, T], lanes)}, nil
 }
 
-// TryPush stores an item. It always succeeds.
+// TryPush stores an item. It always succeeds. If the key function panics, nothing is
+// stored.
 func (q *MultiQueue[K, T]) TryPush(item T) bool {
 	key := q.key(item)
 	lane := q.lockOne()
@@ -122,6 +124,7 @@ func (q *MultiQueue[K, T]) TryPop() (item T, ok bool) {
 			if lane.size.Load() == 0 {
 				continue
 			}
+			point.At()
 			lane.mu.Lock()
 			if item, ok = lane.pop(); ok {
 				return item, true

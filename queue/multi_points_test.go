@@ -28,3 +28,19 @@ func TestMultiQueue_E_QUE_14_PushAndPopBetweenTheLooks(t *testing.T) {
 		t.Error("an empty queue is not")
 	}
 }
+
+// The only item is taken by another goroutine at any point of a pop that looks for it:
+// one of the two gets it, and the other nothing.
+func TestMultiQueue_E_QUE_14_TakenFromUnderIt(t *testing.T) {
+	const lanes = 64 // most pops look through all of them, from any on
+	for i := range 20 * lanes {
+		q := made(NewMultiQueue(lanes, itself))
+		q.TryPush(7)
+		var items [2]int
+		var got [2]bool
+		between(1+i%(lanes+multiTries+2), func() { items[0], got[0] = q.TryPop() }, func() { items[1], got[1] = q.TryPop() })
+		if got[0] == got[1] || items[0]+items[1] != 7 || q.Len() != 0 {
+			t.Fatalf("popped %v, %v", items, got)
+		}
+	}
+}

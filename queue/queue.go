@@ -1,6 +1,7 @@
 package queue
 
-// Queue is what all queues of this package have in common. Nothing in it blocks.
+// Queue is what all queues of this package have in common. Nothing in it waits for an
+// item or for room.
 //
 // Which goroutines may call what, in which order items leave, and what a refusal
 // means is told by each implementation.
@@ -11,8 +12,8 @@ type Queue[T any] interface {
 	// TryPop removes the next item. It reports false if there is none.
 	TryPop() (item T, ok bool)
 
-	// Len returns how many items are stored: exact if nobody else uses the queue,
-	// otherwise a number that was right, or nearly so, at some moment of the call,
+	// Len returns how many items are stored. It is exact if nobody else uses the queue;
+	// otherwise items that come or leave during the call may count or not. It is
 	// never negative and never more than Cap.
 	Len() int
 

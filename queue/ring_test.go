@@ -132,7 +132,7 @@ func TestUnbounded_LateComers(t *testing.T) {
 	q := NewUnbounded[int]()
 	old := q.tail.Load()
 	q.PushAll(make([]int, 10*maxSegment))
-	if q.extend(old) && q.tail.Load() == old {
+	if !q.extend(old) || q.tail.Load() == old {
 		t.Error("the tail went back")
 	}
 	q.PopAll(make([]int, 10*maxSegment))
@@ -207,7 +207,7 @@ func TestMPSC_LateComers(t *testing.T) {
 		t.Error("the old view is kept")
 	}
 	q.PushAll(make([]int, 10*maxSegment))
-	if q.extend(s) && q.tail.Load() == s {
+	if !q.extend(s) || q.tail.Load() == s {
 		t.Error("the tail went back")
 	}
 }

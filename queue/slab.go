@@ -1,6 +1,9 @@
 package queue
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // slab keeps nodes that refer to each other by number: 4 bytes where a pointer
 // takes 8, and nothing for the garbage collector to follow. Nodes lie in chunks of
@@ -36,7 +39,7 @@ func newSlab[N any]() slab[N] {
 // capacity returns how many nodes there may be: nearly 2^32, or fewer where an int
 // has 32 bits.
 func (s *slab[N]) capacity() int {
-	return int(min(uint64(s.limit)*slabNodes, uint64(^uint(0)>>1)))
+	return int(min(uint64(s.limit)*slabNodes, math.MaxInt))
 }
 
 // at returns a node in use.

@@ -152,8 +152,8 @@ func (q *Unbounded[T]) advance(s *segment[T]) bool {
 	return true
 }
 
-// Len returns how many items are stored, those included whose push or pop has
-// taken its place and not yet returned.
+// Len returns how many items are stored: those included whose push has taken its place
+// and not yet returned, and those not whose pop has.
 func (q *Unbounded[T]) Len() int {
 	// Places never go back, and a segment that is passed ends where the next one
 	// begins: so whatever happens between the two lines, the second is not below

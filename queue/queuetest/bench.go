@@ -28,8 +28,9 @@ func Benchmark(b *testing.B, spec Spec) {
 	if len(s.Capacities) > 0 {
 		capacity = s.Capacities[len(s.Capacities)-1]
 	}
-	b.Run("single", func(b *testing.B) { benchSingle(b, s, s.New(capacity)) })
-	if s.Sequential {
+	// With a queue that fails at this, a crowd might wait for ever.
+	works := b.Run("single", func(b *testing.B) { benchSingle(b, s, s.New(capacity)) })
+	if s.Sequential || !works {
 		return
 	}
 	last := ""

@@ -227,18 +227,28 @@ func TestBenchmark(t *testing.T) {
 	}
 	defer benchtime.Value.Set(before) //nolint:errcheck // it was its value
 	for name, s := range map[string]Spec{"ring": ringSpec(""), "line": lineSpec(""), "deque": dequeSpec(""), "fair": drrSpec("")} {
-		r := testing.Benchmark(func(b *testing.B) { Benchmark(b, s) })
-		_ = r
-		items := benchItems(&s)
-		if len(items) == 0 {
-			t.Errorf("%s: no items", name)
+		if r, failed := measure(s); failed || r.T <= 0 {
+			t.Errorf("%s: failed %v, measured %v", name, failed, r)
 		}
+	}
+	// A crowd would wait for ever for what this one loses.
+	if r, failed := measure(simpleSpec("lost item", Spec{})); !failed {
+		t.Errorf("a queue that loses items was measured: %v", r)
 	}
 	for _, s := range []Spec{{}, {NewBlocking: newPipe}} {
 		if r := testing.Benchmark(func(b *testing.B) { Benchmark(b, s) }); r.N != 0 {
 			t.Errorf("a Spec without New was measured: %v", r)
 		}
 	}
+}
+
+// measure returns what Benchmark measures, and whether it fails.
+func measure(s Spec) (r testing.BenchmarkResult, failed bool) {
+	r = testing.Benchmark(func(b *testing.B) {
+		defer func() { failed = b.Failed() }()
+		Benchmark(b, s)
+	})
+	return r, failed
 }
 
 // TestFuzz_Finds: the seeds and random programs find what one goroutine can see.
@@ -263,5 +273,13 @@ func TestFuzz_Finds(t *testing.T) {
 		if found != (f != "") {
 			t.Errorf("%q: found %v", f, found)
 		}
+	}
+}
+
+// TestGuard_TellsWhere: whose queue panics wants to know where.
+func TestGuard_TellsWhere(t *testing.T) {
+	err := guard(func() error { panic("broken") })
+	if err == nil || !strings.Contains(err.Error(), "a panic: broken\n") || !strings.Contains(err.Error(), "TestGuard_TellsWhere") {
+		t.Errorf("%v", err)
 	}
 }

@@ -36,6 +36,9 @@ func TestSpec_Validate(t *testing.T) {
 	for name, s := range map[string]Spec{
 		"nothing":                {},
 		"unknown order":          {New: newChannel, Order: Fair + 1},
+		"unknown access":         {New: newChannel, Consumers: One + 1},
+		"unknown answer":         {New: newChannel, Missed: -1},
+		"no capacity":            {New: newChannel, Capacities: []int{1, 0}},
 		"slack of a stack":       {New: newChannel, Order: LIFO, Slack: Slack{Max: 1}},
 		"ranks without priority": {New: newChannel, Ranks: 2},
 		"negative":               {New: newChannel, Keeps: -1},

@@ -264,7 +264,6 @@ func (p *plan) perturbed(patience time.Duration) {
 		return
 	}
 	p.after(now)
-
 }
 
 // controlled carries out the plan in a bubble, one goroutine at a time.

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"fmt"
+	"runtime/debug"
 	"testing"
 )
 
@@ -107,12 +108,12 @@ func blockingProperties() []property {
 	}
 }
 
-// guard returns what f returns, or an error if f panics: a queue that panics
-// has failed the property that made it do so.
+// guard returns what f returns, or an error with the stack if f panics: a queue that
+// panics has failed the property that made it do so.
 func guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("a panic: %v", v)
+			err = fmt.Errorf("a panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	return f()

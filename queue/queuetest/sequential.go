@@ -51,7 +51,7 @@ func fillAndDrain(s *Spec, capacity int) error {
 		return fmt.Errorf("when it is new: %w", err)
 	}
 	for lap := range 5 {
-		for tries := 0; len(m.judge.stored) < size && tries < 100*size; tries++ {
+		for len(m.judge.stored) < size {
 			if err := m.push(); err != nil {
 				return fmt.Errorf("lap %d: %w", lap, err)
 			}

@@ -70,7 +70,7 @@ func (q *simple) push(it *Item) bool {
 	if len(q.items) >= most {
 		return false
 	}
-	if q.flaw == "lost item" && q.calls%50 == 49 {
+	if q.flaw == "lost item" && q.calls%20 == 19 {
 		return true
 	}
 	e := entry{item: it, came: q.came, due: later(it.Due, time.Now())}
@@ -99,7 +99,7 @@ func (q *simple) TryPop() (*Item, bool) {
 func (q *simple) pop() (*Item, bool) {
 	q.calls++
 	best := q.best()
-	if q.flaw == "doubled item" && q.calls%50 == 49 && q.last != nil {
+	if q.flaw == "doubled item" && q.calls%20 == 19 && q.last != nil {
 		return q.last, true
 	}
 	if best < 0 {

@@ -3,6 +3,7 @@ package queuetest
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/uptutu/goman/queue"
@@ -217,6 +218,13 @@ func (s *Spec) validate() error {
 	}
 	wrong(s.New == nil && s.NewBlocking == nil, "a Spec needs New or NewBlocking")
 	wrong(s.Order < FIFO || s.Order > Fair, "Order is not one of the constants")
+	for _, a := range []Access{s.Producers, s.Consumers} {
+		wrong(a < Many || a > One, "Producers and Consumers are Many or One")
+	}
+	for _, a := range []Answer{s.Empty, s.Full, s.Missed} {
+		wrong(a < Exact || a > Loose, "Empty, Full and Missed are Exact or Loose")
+	}
+	wrong(slices.ContainsFunc(s.Capacities, func(n int) bool { return n < 1 }), "Capacities are at least 1")
 	wrong(s.Slack != Slack{} && s.Order != FIFO && s.Order != Priority, "Slack is for FIFO and Priority")
 	wrong(s.Ranks != 0 && s.Order != Priority, "Ranks is for Priority")
 	wrong(s.Ranks < 0 || s.Tick < 0 || s.Fairness < 0 || s.Slack.Max < 0 || s.Keeps < 0, "a number is negative")
