@@ -65,10 +65,10 @@ type Timed interface {
 	NextDue() (at time.Time, ok bool)
 }
 
-// NewBlocking makes an adapter for a queue, which may hold items already. Nil is an
-// error that matches ErrInvalid.
+// NewBlocking makes an adapter for a queue, which may hold items already. Nil, or a
+// nil pointer, is an error that matches ErrInvalid.
 func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
-	if queue == nil {
+	if isNil(queue) {
 		return nil, fmt.Errorf("%w: NewBlocking of nil, allowed is any queue", ErrInvalid)
 	}
 	b := &Blocking[T]{queue: queue}
@@ -81,8 +81,12 @@ func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
 
 // Push stores an item, and waits for room until the context ends. It returns
 // ErrClosed if the queue is closed, and the context's error if that has ended, before
-// the call or during it. If there is an error, the item was not stored.
+// the call or during it; a nil context is an error that matches ErrInvalid. If there
+// is an error, the item was not stored.
 func (b *Blocking[T]) Push(ctx context.Context, item T) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -168,14 +172,18 @@ func (b *Blocking[T]) pushed() {
 
 // Pop removes the next item, and waits for one until the context ends. When the
 // queue is closed it goes on until no item is left, and then returns ErrClosed. It
-// returns the context's error if that has ended, before the call or during it. If
-// there is an error, no item was removed.
-func (b *Blocking[T]) Pop(ctx context.Context) (T, error) {
-	if err := ctx.Err(); err != nil {
-		var none T
-		return none, err
+// returns the context's error if that has ended, before the call or during it; a nil
+// context is an error that matches ErrInvalid. If there is an error, no item was
+// removed.
+func (b *Blocking[T]) Pop(ctx context.Context) (item T, err error) {
+	if ctx == nil {
+		return item, errNilContext
 	}
-	if item, ok := b.queue.TryPop(); ok {
+	if err = ctx.Err(); err != nil {
+		return item, err
+	}
+	item, ok := b.queue.TryPop()
+	if ok {
 		b.itemOut()
 		return item, nil
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // The sentinel errors. Each is matched with errors.Is.
@@ -21,6 +22,15 @@ var (
 // invalidf returns an error that matches ErrInvalid and says what is allowed.
 func invalidf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+}
+
+var errNilContext = invalidf("the context is nil")
+
+// isNil reports whether a queue is missing. A nil pointer would otherwise show as a
+// panic far away.
+func isNil(queue any) bool {
+	v := reflect.ValueOf(queue)
+	return queue == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // maxCapacity bounds what a bounded queue can be asked for, so that doubling it

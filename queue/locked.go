@@ -25,9 +25,10 @@ type Locked[T any] struct {
 	sealed bool
 }
 
-// NewLocked puts a lock around a queue. Nil is an error that matches ErrInvalid.
+// NewLocked puts a lock around a queue. Nil, or a nil pointer, is an error that matches
+// ErrInvalid.
 func NewLocked[T any](queue Queue[T]) (*Locked[T], error) {
-	if queue == nil {
+	if isNil(queue) {
 		return nil, fmt.Errorf("%w: NewLocked of nil, allowed is any queue", ErrInvalid)
 	}
 	q := &Locked[T]{capacity: queue.Cap(), queue: queue}
