@@ -11,6 +11,30 @@ import (
 	"time"
 )
 
+// A capacity in the range for items so large that no address could name them all is
+// refused; a make of that many would panic.
+func TestBadInput_E_QUE_02_CapacityBeyondMemory(t *testing.T) {
+	type large [1 << 20]byte
+	check := func(kind string, q any, err error) {
+		if !isNil(q) || !errors.Is(err, ErrCapacity) {
+			t.Errorf("%s: %v, %v", kind, q, err)
+		}
+	}
+	mpmc, err := NewMPMC[large](1 << 30)
+	check("MPMC", mpmc, err)
+	spsc, err := NewSPSC[large](1 << 30)
+	check("SPSC", spsc, err)
+	if math.MaxInt == math.MaxInt32 {
+		mpmc, err := NewMPMC[int](1 << 30)
+		check("MPMC of int", mpmc, err)
+		spsc, err := NewSPSC[int](1 << 30)
+		check("SPSC of int", spsc, err)
+	}
+	if q := must(NewSPSC[struct{}](1 << 30)); q.Cap() != 1<<30 {
+		t.Errorf("Cap() = %d", q.Cap())
+	}
+}
+
 // A pointer that is nil is no queue either, though the interface value is not nil.
 func TestBadInput_NilQueue(t *testing.T) {
 	for name, q := range map[string]Queue[int]{

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 )
 
@@ -33,14 +34,22 @@ func isNil(queue any) bool {
 	return queue == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// maxCapacity bounds what a bounded queue can be asked for, so that doubling it
-// cannot overflow an int of 32 bits.
-const maxCapacity = 1 << 30
+const (
+	// maxCapacity bounds what a bounded queue can be asked for, so that doubling it
+	// cannot overflow an int of 32 bits.
+	maxCapacity = 1 << 30
+	// maxBytes bounds the memory for it: a make of more may panic.
+	maxBytes = min(math.MaxInt, 1<<47)
+)
 
-// checkCapacity says what is wrong with a capacity, and what is allowed.
-func checkCapacity(kind string, capacity int) error {
+// checkCapacity says what is wrong with a capacity, and what is allowed. Slot is what
+// is allocated for each item.
+func checkCapacity[Slot any](kind string, capacity int) error {
 	if capacity < 1 || capacity > maxCapacity {
 		return fmt.Errorf("%w of %s is %d, allowed are 1 to %d", ErrCapacity, kind, capacity, maxCapacity)
+	}
+	if size := uint64(reflect.TypeFor[Slot]().Size()); size > maxBytes/uint64(ceilPow2(capacity)) {
+		return fmt.Errorf("%w of %s is %d, too much for memory at %d bytes each", ErrCapacity, kind, capacity, size)
 	}
 	return nil
 }
