@@ -60,8 +60,9 @@ type sealer interface{ seal() }
 // Timed is a queue whose items may be popped only from a time of their own on.
 // Blocking then also wakes who waits for an item at that time.
 type Timed interface {
-	// NextDue returns from when on TryPop will find an item, if none is pushed or
-	// popped before. It reports false if none is stored. Any goroutine may call it.
+	// NextDue returns from when on, by time.Now, TryPop will find an item, if none is
+	// pushed or popped before. It reports false if there is none that ever will be due.
+	// Any goroutine may call it.
 	NextDue() (at time.Time, ok bool)
 }
 
@@ -247,7 +248,8 @@ func (b *Blocking[T]) All() iter.Seq[T] {
 }
 
 // Close refuses all further pushes, and ends those that wait for room, with
-// ErrClosed. Items that are stored can still be popped. Closing again does nothing.
+// ErrClosed. Items that are stored can still be popped, those of a [Timed] queue when
+// they are due. Closing again does nothing.
 func (b *Blocking[T]) Close() {
 	if b.sealer != nil {
 		b.sealer.seal() // before closed: who sees that relies on it that no push succeeds

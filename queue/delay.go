@@ -47,7 +47,8 @@ type DelayConfig[T any] struct {
 	Tick time.Duration
 	// Now tells the time: once as the queue is made, and then in TryPop and PopAll,
 	// and in TryPush if Due is nil. The default is time.Now. Give a function that
-	// tells a time of your own in a test, or use a testing/synctest bubble.
+	// tells a time of your own in a test, or use a testing/synctest bubble. With
+	// Blocking it has to be the bubble: that sleeps by the clock of package time.
 	Now func() time.Time
 	// Due tells when an item that comes by TryPush is due. The default is at once.
 	Due func(item T) time.Time

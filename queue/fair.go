@@ -42,7 +42,8 @@ type Fair[K comparable, T any] struct {
 	turn        bool   // the first has got the credit of its turn
 }
 
-// FairConfig tells how a [Fair] is made. Key is needed; the rest may be zero.
+// FairConfig tells how a [Fair] is made. Key is needed; the rest may be zero. The
+// functions must not use the queue.
 type FairConfig[K comparable, T any] struct {
 	// Key tells whose an item is, as it is pushed. A key that does not equal itself,
 	// such as NaN, counts as the zero key.
@@ -90,7 +91,7 @@ const fairShrink = 128
 // NewFair returns an empty queue.
 func NewFair[K comparable, T any](cfg FairConfig[K, T]) (*Fair[K, T], error) {
 	if cfg.Key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of Fair is nil")
 	}
 	if cfg.Quantum < 0 || cfg.Quantum > MaxCost {
 		return nil, invalidf("a quantum of %d, allowed are 1 to %d, or 0 for 1", cfg.Quantum, MaxCost)

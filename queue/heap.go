@@ -74,7 +74,7 @@ func firstSeq() uint64 { return max(rand.Uint64(), 1) }
 // of cmp.Compare. Do not subtract numbers to compare them, since that overflows.
 func NewHeap[T any](compare func(a, b T) int) (*Heap[T], error) {
 	if compare == nil {
-		return nil, invalidf("the compare function is nil")
+		return nil, invalidf("the compare function of Heap is nil")
 	}
 	return &Heap[T]{compare: compare, vacant: none, limit: maxHandles, pushed: firstSeq()}, nil
 }

@@ -43,7 +43,7 @@ const heapArity = 4
 // pushed.
 func NewKeyHeap[K cmp.Ordered, T any](key func(item T) K) (*KeyHeap[K, T], error) {
 	if key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of KeyHeap is nil")
 	}
 	return &KeyHeap[K, T]{key: key}, nil
 }

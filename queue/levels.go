@@ -57,7 +57,7 @@ func NewLevels[T any](levels int, level func(item T) int) (*Levels[T], error) {
 		return nil, invalidf("%d levels, allowed are 1 to %d", levels, MaxLevels)
 	}
 	if level == nil {
-		return nil, invalidf("the level function is nil")
+		return nil, invalidf("the level function of Levels is nil")
 	}
 	return &Levels[T]{level: level, lines: make([]levelLine[T], levels)}, nil
 }
@@ -92,7 +92,8 @@ func (q *Levels[T]) TryPop() (item T, ok bool) {
 	return item, true
 }
 
-// PushAll stores all items, in their order, and returns their number.
+// PushAll stores all items, in their order, and returns their number. If the level
+// function panics, the items before that one are stored.
 func (q *Levels[T]) PushAll(items []T) int {
 	for i := range items {
 		q.TryPush(items[i])

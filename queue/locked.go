@@ -15,7 +15,10 @@ import (
 // processors use it all the time it is slower than [MPMC], which needs no lock.
 //
 // If a method of the queue panics, the mutex is released and the caller gets the
-// panic. The queue under it must not be used in any other way any more.
+// panic; what a batch has moved before stays moved. The queue under it must not be used
+// in any other way any more, nor may the functions that were given to it use this one.
+// Who needs methods that Locked does not have, such as Heap's Remove or DelayQueue's
+// Cancel, takes a mutex of his own instead.
 type Locked[T any] struct {
 	capacity int
 	timed    Timed // the queue, if it is that

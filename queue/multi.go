@@ -67,7 +67,7 @@ func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQ
 		return nil, invalidf("%d lanes, allowed are 0 to %d", lanes, MaxLanes)
 	}
 	if key == nil {
-		return nil, invalidf("the key function is nil")
+		return nil, invalidf("the key function of MultiQueue is nil")
 	}
 	if lanes == 0 {
 		lanes = min(2*runtime.GOMAXPROCS(0), MaxLanes)
@@ -75,7 +75,8 @@ func NewMultiQueue[K cmp.Ordered, T any](lanes int, key func(item T) K) (*MultiQ
 	return &MultiQueue[K, T]{key: key, lanes: make([]multiLane[K, T], lanes)}, nil
 }
 
-// TryPush stores an item. It always succeeds.
+// TryPush stores an item. It always succeeds. If the key function panics, nothing is
+// stored.
 func (q *MultiQueue[K, T]) TryPush(item T) bool {
 	key := q.key(item)
 	lane := q.lockOne()
