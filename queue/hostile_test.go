@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // A loop that panics, or ends its goroutine, has the item that it was given, and
@@ -95,7 +94,7 @@ func TestBlocking_AllManyRangers(t *testing.T) {
 func TestBlocking_ContextEndsAtTheWakeUp(t *testing.T) {
 	for kind := range blockings(1) {
 		t.Run(kind, func(t *testing.T) {
-			for round := range rounds(4000) {
+			for round := range rounds(1000) {
 				synctest.Test(t, func(t *testing.T) { endAtTheWakeUp(t, blockings(1)[kind], round) })
 			}
 		})
@@ -103,48 +102,35 @@ func TestBlocking_ContextEndsAtTheWakeUp(t *testing.T) {
 }
 
 func endAtTheWakeUp(t *testing.T, b *Blocking[int], round int) {
-	var popped, pushed atomic.Int32
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	pop := func(ctx context.Context) {
-		if _, err := b.Pop(ctx); err == nil {
-			popped.Add(1)
-		}
-	}
-	push := func(ctx context.Context) {
-		if b.Push(ctx, round) == nil {
-			pushed.Add(1)
-		}
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var ended atomic.Int32
+	call := func(ctx context.Context) error { _, err := b.Pop(ctx); return err }
+	change := func() { b.TryPush(1) }
+	left := 0
 	if b.Cap() == 1 && round%2 == 0 { // the same for room
-		b.TryPush(0)
-		go push(ctx)
-		synctest.Wait()
-		go push(t.Context())
-		synctest.Wait()
+		b.TryPush(1)
+		call = func(ctx context.Context) error { return b.Push(ctx, 1) }
+		change = func() { b.TryPop() }
+		left = 1
+	}
+	for _, ctx := range []context.Context{ctx, t.Context()} {
 		go func() {
-			time.Sleep(time.Second)
-			b.TryPop()
+			if call(ctx) == nil {
+				ended.Add(1)
+			}
 		}()
-		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if pushed.Load() != 1 || b.Len() != 1 {
-			t.Fatalf("round %d: %d pushed into one place, Len() = %d", round, pushed.Load(), b.Len())
-		}
+	}
+	if round/2%2 == 0 {
+		cancel() // the first leaves by this, and is woken on its way
+		change()
 	} else {
-		go pop(ctx)
-		synctest.Wait()
-		go pop(t.Context())
-		synctest.Wait()
-		go func() {
-			time.Sleep(time.Second)
-			b.TryPush(1)
-		}()
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if popped.Load() != 1 || b.Len() != 0 {
-			t.Fatalf("round %d: %d popped of one item, Len() = %d", round, popped.Load(), b.Len())
-		}
+		change()
+		cancel()
+	}
+	synctest.Wait()
+	if ended.Load() != 1 || b.Len() != left {
+		t.Fatalf("round %d: %d calls have succeeded, Len() = %d", round, ended.Load(), b.Len())
 	}
 	b.Close()
 }
