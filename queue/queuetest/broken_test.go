@@ -71,6 +71,7 @@ var broken = []struct {
 	{"close wakes half", monitorSpec("close wakes half"), []string{"Blocking/Close"}},
 	{"no look at earlier ones", alarmSpec("no look at earlier ones"), []string{"Blocking/Due"}},
 	{"not until due", alarmSpec("not until due"), []string{"Blocking/Due"}},
+	{"panic of a pop", monitorSpec("panic"), []string{"Blocking/WakeUp", "Blocking/Close", "Blocking/ExactlyOnce"}},
 	{"loop loses one", monitorSpec("loop loses one"), []string{"Blocking/All"}},
 }
 
