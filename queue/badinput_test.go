@@ -223,6 +223,72 @@ func TestBadInput_PanicInABatch(t *testing.T) {
 	}
 }
 
+// A clock or a due time that panics changes nothing.
+func TestBadInput_PanicOfTheClock(t *testing.T) {
+	fault := ""
+	q := made(NewDelayQueue(DelayConfig[int]{
+		Now: func() time.Time {
+			if fault == "now" {
+				panic(fault)
+			}
+			return time.Now()
+		},
+		Due: func(int) time.Time {
+			if fault == "due" {
+				panic(fault)
+			}
+			return time.Now()
+		},
+	}))
+	q.TryPush(1)
+	fault = "due"
+	if v := recovered(func() { q.TryPush(2) }); v != "due" || q.Len() != 1 {
+		t.Errorf("TryPush panicked with %v, Len() = %d", v, q.Len())
+	}
+	fault = "now"
+	for name, call := range map[string]func(){"TryPop": func() { q.TryPop() }, "PopAll": func() { q.PopAll(make([]int, 3)) }} {
+		if v := recovered(call); v != "now" || q.Len() != 1 {
+			t.Errorf("%s panicked with %v, Len() = %d", name, v, q.Len())
+		}
+	}
+	fault = ""
+	at, ok := q.NextDue()
+	if n, popped := q.PopDue(at); !ok || !popped || n != 1 || q.wheel.entries.used != 0 {
+		t.Errorf("popped %d, %t", n, popped)
+	}
+}
+
+// Batches of many segments and laps at once, and slices that are far too large.
+func TestBadInput_LargeBatches(t *testing.T) {
+	const n = 100_000
+	items := make([]int, n)
+	for i := range items {
+		items[i] = i
+	}
+	for _, capacity := range []int{1, 1000, n} {
+		for kind, make := range all[int](capacity) {
+			for name, start := range starts {
+				q := make(start)
+				stored := q.PushAll(items)
+				if stored != min(n, q.Cap()) || q.Len() != stored {
+					t.Fatalf("%s of %d at %s: stored %d, Len() = %d", kind, capacity, name, stored, q.Len())
+				}
+				into, got := make2[int](2*n), 0
+				if d, ok := q.(*Deque[int]); ok {
+					for d.Len() > 0 {
+						got += d.StealHalf(into[got:])
+					}
+				} else {
+					got = q.(popAller[int]).PopAll(into)
+				}
+				if got != stored || !slices.Equal(into[:got], items[:got]) || q.Len() != 0 {
+					t.Fatalf("%s of %d at %s: got %d of %d, Len() = %d", kind, capacity, name, got, stored, q.Len())
+				}
+			}
+		}
+	}
+}
+
 // Times that a Duration cannot span, in both directions, and a clock that goes back.
 func TestBadInput_Times(t *testing.T) {
 	year1, year9999 := time.Time{}, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)

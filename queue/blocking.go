@@ -35,7 +35,8 @@ import (
 //
 // If a method of the queue panics, for example in an order that the user has given
 // to it, the call of Blocking panics with that; nobody else is left asleep for it, and
-// the adapter can be used as long as the queue can.
+// the adapter can be used as long as the queue can. It must not have stored or removed
+// an item then: no method of this package's kinds does.
 type Blocking[T any] struct {
 	queue  Queue[T]
 	sealer sealer                   // the queue, if it can do that
