@@ -260,7 +260,7 @@ func TestBadInput_PanicOfTheClock(t *testing.T) {
 
 // Batches of many segments and laps at once, and slices that are far too large.
 func TestBadInput_LargeBatches(t *testing.T) {
-	const n = 100_000
+	n := sized(100_000)
 	items := make([]int, n)
 	for i := range items {
 		items[i] = i
