@@ -34,7 +34,8 @@ import (
 //
 // If a method of the queue panics, for example in an order that the user has given
 // to it, the call of Blocking panics with that; nobody else is left asleep for it, and
-// the adapter can be used as long as the queue can.
+// the adapter can be used as long as the queue can. It must not have stored or removed
+// an item then: no method of this package's kinds does.
 type Blocking[T any] struct {
 	queue  Queue[T]
 	sealer sealer                   // the queue, if it can do that
@@ -59,15 +60,16 @@ type sealer interface{ seal() }
 // Timed is a queue whose items may be popped only from a time of their own on.
 // Blocking then also wakes who waits for an item at that time.
 type Timed interface {
-	// NextDue returns from when on TryPop will find an item, if none is pushed or
-	// popped before. It reports false if none is stored. Any goroutine may call it.
+	// NextDue returns from when on, by time.Now, TryPop will find an item, if none is
+	// pushed or popped before. It reports false if there is none that ever will be due.
+	// Any goroutine may call it.
 	NextDue() (at time.Time, ok bool)
 }
 
-// NewBlocking makes an adapter for a queue, which may hold items already. Nil is an
-// error that matches ErrInvalid.
+// NewBlocking makes an adapter for a queue, which may hold items already. Nil, or a
+// nil pointer, is an error that matches ErrInvalid.
 func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
-	if queue == nil {
+	if isNil(queue) {
 		return nil, fmt.Errorf("%w: NewBlocking of nil, allowed is any queue", ErrInvalid)
 	}
 	b := &Blocking[T]{queue: queue}
@@ -80,8 +82,12 @@ func NewBlocking[T any](queue Queue[T]) (*Blocking[T], error) {
 
 // Push stores an item, and waits for room until the context ends. It returns
 // ErrClosed if the queue is closed, and the context's error if that has ended, before
-// the call or during it. If there is an error, the item was not stored.
+// the call or during it; a nil context is an error that matches ErrInvalid. If there
+// is an error, the item was not stored.
 func (b *Blocking[T]) Push(ctx context.Context, item T) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -149,14 +155,18 @@ func (b *Blocking[T]) pushed() {
 
 // Pop removes the next item, and waits for one until the context ends. When the
 // queue is closed it goes on until no item is left, and then returns ErrClosed. It
-// returns the context's error if that has ended, before the call or during it. If
-// there is an error, no item was removed.
-func (b *Blocking[T]) Pop(ctx context.Context) (T, error) {
-	if err := ctx.Err(); err != nil {
-		var none T
-		return none, err
+// returns the context's error if that has ended, before the call or during it; a nil
+// context is an error that matches ErrInvalid. If there is an error, no item was
+// removed.
+func (b *Blocking[T]) Pop(ctx context.Context) (item T, err error) {
+	if ctx == nil {
+		return item, errNilContext
 	}
-	if item, ok := b.queue.TryPop(); ok {
+	if err = ctx.Err(); err != nil {
+		return item, err
+	}
+	item, ok := b.queue.TryPop()
+	if ok {
 		b.itemOut()
 		return item, nil
 	}
@@ -207,7 +217,8 @@ func (b *Blocking[T]) All() iter.Seq[T] {
 }
 
 // Close refuses all further pushes, and ends those that wait for room, with
-// ErrClosed. Items that are stored can still be popped. Closing again does nothing.
+// ErrClosed. Items that are stored can still be popped, those of a [Timed] queue when
+// they are due. Closing again does nothing.
 func (b *Blocking[T]) Close() {
 	if b.sealer != nil {
 		b.sealer.seal() // before closed: who sees that relies on it that no push succeeds

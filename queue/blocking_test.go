@@ -79,7 +79,7 @@ func TestBlocking_New(t *testing.T) {
 
 // E-QUE-16: items that are stored when the queue is closed can be popped; then, and
 // for pushes at once, it says that it is closed.
-func TestBlocking_EQUE16_CloseWithItems(t *testing.T) {
+func TestBlocking_E_QUE_16_CloseWithItems(t *testing.T) {
 	forEach(t, 3, func(t *testing.T, b *Blocking[int]) {
 		ctx := t.Context()
 		for n := range 3 {
@@ -112,7 +112,7 @@ func TestBlocking_EQUE16_CloseWithItems(t *testing.T) {
 }
 
 // E-QUE-16: closing ends all that wait for an item, or for room.
-func TestBlocking_EQUE16_CloseEndsWaits(t *testing.T) {
+func TestBlocking_E_QUE_16_CloseEndsWaits(t *testing.T) {
 	forEach(t, 1, func(t *testing.T, b *Blocking[int]) {
 		var ended atomic.Int32
 		for range 3 {
@@ -176,7 +176,7 @@ func (q *stuck) TryPop() (int, bool) {
 
 // E-QUE-16: a push that is under way when the queue is closed is waited for, whether
 // it succeeds or not.
-func TestBlocking_EQUE16_CloseDuringPush(t *testing.T) {
+func TestBlocking_E_QUE_16_CloseDuringPush(t *testing.T) {
 	for _, limit := range []int{0, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			hold := make(chan struct{})

@@ -101,7 +101,7 @@ func (q *DelayQueue[T]) NextDue() (time.Time, bool) {
 }
 
 // TryPush stores an item until the time that Due tells of it. It reports false if
-// the queue is full.
+// the queue is full. If Due or Now panics, nothing is stored.
 func (q *DelayQueue[T]) TryPush(item T) bool {
 	due := q.wheel.current
 	if q.due != nil {

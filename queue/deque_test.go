@@ -9,7 +9,7 @@ import (
 
 // E-QUE-06: one item, the owner pops while three thieves steal. Each round has
 // exactly one winner.
-func TestDeque_EQUE06_LastItem(t *testing.T) {
+func TestDeque_E_QUE_06_LastItem(t *testing.T) {
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) { lastItem(t, newDeque[int](start), rounds(1_000_000)/len(starts)) })
 	}
@@ -71,7 +71,7 @@ func pause(turns int) {
 }
 
 // E-QUE-06: the deque grows and shrinks by rings while thieves take one or half.
-func TestDeque_EQUE06_GrowthDuringSteal(t *testing.T) {
+func TestDeque_E_QUE_06_GrowthDuringSteal(t *testing.T) {
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) { growth(t, newDeque[int](start), rounds(400_000)) })
 	}

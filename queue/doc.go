@@ -22,6 +22,15 @@
 // of one for an item, 0.6 with Blocking (BenchmarkTry, BenchmarkBlocking), take
 // batches, and need not have a limit.
 //
+// # Put together
+//
+// A queue that wakes those who wait is one of the kinds with Blocking around it, and
+// with Locked in between if that kind is for one goroutine at a time:
+//
+//	heap, err := queue.NewHeap(byUrgency)  // compares two jobs
+//	locked, err := queue.NewLocked(heap)   // not needed for MPMC, Unbounded, MultiQueue
+//	jobs, err := queue.NewBlocking(locked) // jobs.Push(ctx, job), jobs.Pop(ctx), jobs.All()
+//
 // # What they promise
 //
 // A method that begins with Try never waits for an item, or for room. The kinds without a lock say of each

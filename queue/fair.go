@@ -43,7 +43,8 @@ type Fair[K comparable, T any] struct {
 	turn        bool   // the first has got the credit of its turn
 }
 
-// FairConfig tells how a [Fair] is made. Key is needed; the rest may be zero.
+// FairConfig tells how a [Fair] is made. Key is needed; the rest may be zero. The
+// functions must not use the queue.
 type FairConfig[K comparable, T any] struct {
 	// Key tells whose an item is, as it is pushed. A key that does not equal itself,
 	// such as NaN, counts as the zero key.

@@ -1,6 +1,9 @@
 package queue
 
-import "math"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Heap is a priority queue in an order of the user's, from which any item can be
 // removed and in which any can be changed: the smallest item leaves first, and of
@@ -61,6 +64,11 @@ type Handle struct {
 	index uint32
 }
 
+// firstSeq is where a queue begins to count the items that it gives handles for. It
+// is drawn by lot, so that no other queue is likely to have the same handles, and is
+// never 0, which the zero Handle has.
+func firstSeq() uint64 { return max(rand.Uint64(), 1) }
+
 // NewHeap returns an empty heap. compare is negative if a leaves before b, positive
 // if after, and zero if the one leaves first that was pushed first: the convention
 // of cmp.Compare. Do not subtract numbers to compare them, since that overflows. No
@@ -69,7 +77,7 @@ func NewHeap[T any](compare func(a, b T) int) (*Heap[T], error) {
 	if compare == nil {
 		return nil, invalidf("the compare function of Heap is nil")
 	}
-	return &Heap[T]{compare: compare, vacant: none, limit: maxHandles, pushed: 1}, nil
+	return &Heap[T]{compare: compare, vacant: none, limit: maxHandles, pushed: firstSeq()}, nil
 }
 
 // TryPush stores an item. It reports false if the heap is full.

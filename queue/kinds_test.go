@@ -53,7 +53,7 @@ func all[T any](capacity int) map[string]func(start uint64) batcher[T] {
 
 // E-QUE-02: a capacity that is not allowed is refused with an error that says what
 // is; every other is exact.
-func TestQueues_EQUE02_Capacity(t *testing.T) {
+func TestQueues_E_QUE_02_Capacity(t *testing.T) {
 	for _, capacity := range []int{0, -1, math.MinInt, 1<<30 + 1, math.MaxInt} {
 		_, err1 := NewMPMC[int](capacity)
 		_, err2 := NewSPSC[int](capacity)
@@ -319,7 +319,7 @@ func batchPop(q popAller[int]) popping {
 }
 
 // E-QUE-15: Len is never negative and never above Cap, whoever asks.
-func TestQueues_EQUE15_Len(t *testing.T) {
+func TestQueues_E_QUE_15_Len(t *testing.T) {
 	// One goroutine may be producer, consumer and owner of each kind.
 	users := map[string]int{"MPMC": 4, "Unbounded": 4, "Locked": 4, "SPSC": 1, "MPSC": 1, "Deque": 1}
 	for kind, make := range all[int](3) {

@@ -94,7 +94,8 @@ func (q *Levels[T]) TryPop() (item T, ok bool) {
 	return item, true
 }
 
-// PushAll stores all items, in their order, and returns their number.
+// PushAll stores all items, in their order, and returns their number. If the level
+// function panics, the items before that one are stored.
 func (q *Levels[T]) PushAll(items []T) int {
 	for i := range items {
 		q.TryPush(items[i])

@@ -15,7 +15,10 @@ import (
 // processors use it all the time it is slower than [MPMC], which needs no lock.
 //
 // If a method of the queue panics, the mutex is released and the caller gets the
-// panic. The queue under it must not be used in any other way any more.
+// panic; what a batch has moved before stays moved. The queue under it must not be used
+// in any other way any more, nor may the functions that were given to it use this one.
+// Who needs methods that Locked does not have, such as Heap's Remove or DelayQueue's
+// Cancel, takes a mutex of his own instead.
 type Locked[T any] struct {
 	capacity int
 	timed    Timed // the queue, if it is that
@@ -25,9 +28,10 @@ type Locked[T any] struct {
 	sealed bool
 }
 
-// NewLocked puts a lock around a queue. Nil is an error that matches ErrInvalid.
+// NewLocked puts a lock around a queue. Nil, or a nil pointer, is an error that matches
+// ErrInvalid.
 func NewLocked[T any](queue Queue[T]) (*Locked[T], error) {
-	if queue == nil {
+	if isNil(queue) {
 		return nil, fmt.Errorf("%w: NewLocked of nil, allowed is any queue", ErrInvalid)
 	}
 	q := &Locked[T]{capacity: queue.Cap(), queue: queue}

@@ -72,7 +72,7 @@ func heap() int64 {
 
 // E-QUE-17: a queue without a limit gives its memory back when it is drained, but for
 // one segment.
-func TestQueues_EQUE17_MemoryReturns(t *testing.T) {
+func TestQueues_E_QUE_17_MemoryReturns(t *testing.T) {
 	n := 1_000_000
 	if raceEnabled {
 		n = 50_000

@@ -43,7 +43,7 @@ func misuse(how string) {
 
 // E-QUE-07: in a race build two goroutines in a role that is for one are reported,
 // as the documentation says.
-func TestMisuse_EQUE07_IsReportedByTheRaceDetector(t *testing.T) {
+func TestMisuse_E_QUE_07_IsReportedByTheRaceDetector(t *testing.T) {
 	if !raceEnabled {
 		t.Skip("only the race detector tells")
 	}

@@ -32,10 +32,11 @@ type MPMC[T any] struct {
 	ring ring[T]
 }
 
-// NewMPMC makes a queue for at most capacity items, 1 to 2^30. Any other capacity is
-// an error that matches ErrCapacity.
+// NewMPMC makes a queue for at most capacity items, 1 to 2^30, and allocates the memory
+// for all of them. Any other capacity, or one that no memory could hold, is an error
+// that matches ErrCapacity.
 func NewMPMC[T any](capacity int) (*MPMC[T], error) {
-	if err := checkCapacity("MPMC", capacity); err != nil {
+	if err := checkCapacity[slot[T]]("MPMC", capacity); err != nil {
 		return nil, err
 	}
 	return newMPMC[T](capacity, 0), nil

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"cmp"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -67,6 +69,26 @@ func TestOrder_Empty(t *testing.T) {
 				q.TryPop()
 			}
 		})
+	}
+}
+
+// The largest and the smallest priorities leave in their order: no difference of two
+// is ever taken.
+func TestOrder_E_QUE_08_Extremes(t *testing.T) {
+	want := []int{math.MinInt, math.MinInt + 1, -1, 0, 1, math.MaxInt - 1, math.MaxInt}
+	for _, q := range []Queue[int]{
+		made(NewHeap(cmp.Compare[int])), made(NewKeyHeap(itself)), made(NewMultiQueue(1, itself)),
+	} {
+		for shift := range want {
+			for i := range want {
+				q.TryPush(want[(3*i+shift)%len(want)])
+			}
+			for _, want := range want {
+				if item, ok := q.TryPop(); !ok || item != want {
+					t.Errorf("%T: popped %d, %t, want %d", q, item, ok, want)
+				}
+			}
+		}
 	}
 }
 

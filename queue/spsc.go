@@ -68,10 +68,11 @@ func (c *cursor) look(position *atomic.Uint64, limit uint64) bool {
 	return true
 }
 
-// NewSPSC makes a queue for at most capacity items, 1 to 2^30. Any other capacity is
-// an error that matches ErrCapacity.
+// NewSPSC makes a queue for at most capacity items, 1 to 2^30, and allocates the memory
+// for all of them. Any other capacity, or one that no memory could hold, is an error
+// that matches ErrCapacity.
 func NewSPSC[T any](capacity int) (*SPSC[T], error) {
-	if err := checkCapacity("SPSC", capacity); err != nil {
+	if err := checkCapacity[T]("SPSC", capacity); err != nil {
 		return nil, err
 	}
 	return newSPSC[T](capacity, 0), nil

@@ -46,7 +46,7 @@ const (
 
 func (w *wheel[T]) init() {
 	w.entries = newSlab[wheelEntry[T]]()
-	w.added = 1 // the zero Handle has 0
+	w.added = firstSeq()
 }
 
 // place returns where an entry of that tick belongs.

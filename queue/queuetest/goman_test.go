@@ -198,7 +198,9 @@ func specs() map[string]queuetest.Spec {
 	return all
 }
 
-func TestGoman(t *testing.T) {
+// E-QUE-03: among its properties are 20,000 short histories of each kind with
+// perturbation, in which an undecided check is a failure.
+func TestGoman_E_QUE_03(t *testing.T) {
 	for name, s := range specs() {
 		t.Run(name, func(t *testing.T) { queuetest.Run(t, s) })
 	}

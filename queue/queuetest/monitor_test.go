@@ -55,6 +55,9 @@ func (m *monitor) Pop(ctx context.Context) (*Item, error) {
 		point()
 		m.mu.Lock()
 		switch {
+		case m.flaw == "panic" && len(m.items) > 1:
+			m.mu.Unlock()
+			panic("two items")
 		case len(m.items) > 0:
 			it := m.items[0]
 			m.items = slices.Delete(m.items, 0, 1)

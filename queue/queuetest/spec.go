@@ -119,13 +119,13 @@ type Spec struct {
 	// Slack is by how much FIFO or Priority may be missed.
 	Slack Slack
 	// Tick is the resolution of a Delayed queue: an item may leave that much late, and
-	// items that are due within one Tick may leave in any order.
+	// items that are due within one Tick may leave in any order. At most an hour.
 	Tick time.Duration
 	// Fairness is the most by which, in any interval in which two keys have items
 	// all the time, their served costs may differ, each divided by the key's weight.
 	// Default: not checked.
 	Fairness float64
-	// Weight is that of a key, from 0 to 4. Default: 1 for all.
+	// Weight is that of a key: 1 or more, for the keys 0 to 4. Default: 1 for all.
 	Weight func(key int) int
 
 	// Producers and Consumers are who may push and pop. A queue that is a Stealer
@@ -227,7 +227,16 @@ func (s *Spec) validate() error {
 	wrong(slices.ContainsFunc(s.Capacities, func(n int) bool { return n < 1 }), "Capacities are at least 1")
 	wrong(s.Slack != Slack{} && s.Order != FIFO && s.Order != Priority, "Slack is for FIFO and Priority")
 	wrong(s.Ranks != 0 && s.Order != Priority, "Ranks is for Priority")
-	wrong(s.Ranks < 0 || s.Tick < 0 || s.Fairness < 0 || s.Slack.Max < 0 || s.Keeps < 0, "a number is negative")
+	wrong(s.Ranks < 0 || s.Tick < 0 || s.Slack.Max < 0 || s.Slack.P999 < 0 || s.Keeps < 0, "a number is negative")
+	wrong(!(s.Fairness >= 0) || !(s.Slack.Mean >= 0), "a number is negative, or none")
+	wrong(s.Tick > time.Hour, "Tick is longer than an hour")
+	wrong(s.Producers < Many || s.Producers > One || s.Consumers < Many || s.Consumers > One, "Producers and Consumers are Many or One")
+	for _, a := range []Answer{s.Empty, s.Full, s.Missed} {
+		wrong(a < Exact || a > Loose, "Empty, Full and Missed are Exact or Loose")
+	}
+	for key := range keys {
+		wrong(s.Weight != nil && s.Weight(key) < 1, "Weight of a key is less than 1")
+	}
 	wrong((s.Fairness != 0 || s.Weight != nil) && s.Order != Fair, "Fairness and Weight are for Fair")
 	wrong(s.Shrinks && !s.Unbounded, "Shrinks is for Unbounded")
 	if s.New != nil {

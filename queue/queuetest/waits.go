@@ -271,8 +271,17 @@ func blockingStress(s *Spec, capacity int, size [3]int, patience time.Duration) 
 	ctx, past := c.ctx, time.Now().Add(-time.Hour)
 	defer c.cancel()
 	var pushing, popping sync.WaitGroup
+	// A call that panics fails the property, and lets the others go.
+	guarded := func(f func()) func() {
+		return func() {
+			if err := guard(func() error { f(); return nil }); err != nil {
+				c.fail("%w", err)
+				c.cancel()
+			}
+		}
+	}
 	for p := range producers {
-		pushing.Go(func() {
+		pushing.Go(guarded(func() {
 			for n := range each {
 				it := &Item{ID: p*each + n, Cost: 1, Due: past}
 				it.note = noteOf(it)
@@ -281,11 +290,11 @@ func blockingStress(s *Spec, capacity int, size [3]int, patience time.Duration) 
 					return
 				}
 			}
-		})
+		}))
 	}
 	got := make([][]*Item, consumers)
 	for i := range consumers {
-		popping.Go(func() {
+		popping.Go(guarded(func() {
 			for {
 				it, err := c.q.Pop(ctx)
 				if err != nil {
@@ -304,7 +313,7 @@ func blockingStress(s *Spec, capacity int, size [3]int, patience time.Duration) 
 				}
 				got[i] = append(got[i], it)
 			}
-		})
+		}))
 	}
 	defer c.close() // also if they hang: those that wait are let go
 	err := await(&pushing, patience, c.moved.Load)
