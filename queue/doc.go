@@ -33,13 +33,13 @@
 //
 // # What they promise
 //
-// A method that begins with Try never waits for an item, or for room. The kinds without a lock say of each
-// method whether it is wait-free (it ends after a bounded number of its own steps),
-// lock-free (somebody always gets on), or neither; and what a refusal means while
-// others are in the middle of a call, which is not the same for all. What one
-// goroutine has written before a push is seen by the one that pops the item. [Locked],
-// [MultiQueue] and, while somebody sleeps, [Blocking] take a lock, which is held for the
-// time of one call at most.
+// A method that begins with Try never waits for an item, or for room. The kinds
+// without a lock say of each method whether it is wait-free (it ends after a bounded
+// number of its own steps), lock-free (somebody always gets on), or neither; and what
+// a refusal means while others are in the middle of a call, which is not the same for
+// all. What one goroutine has written before a push is seen by the one that pops the
+// item. [Locked], [MultiQueue] and, while somebody sleeps, [Blocking] take a lock,
+// which is held for the time of one call at most.
 //
 // Counters are 64 bits wide and may wrap around. Removed items are never kept alive.
 // All kinds are to be made by their constructors, must not be copied, and are not

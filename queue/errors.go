@@ -35,8 +35,8 @@ func isNil(queue any) bool {
 }
 
 const (
-	// maxCapacity bounds what a bounded queue can be asked for, so that doubling it
-	// cannot overflow an int of 32 bits.
+	// maxCapacity bounds what a bounded queue can be asked for, so that rounding it up
+	// to a power of two cannot overflow an int of 32 bits.
 	maxCapacity = 1 << 30
 	// maxBytes bounds the memory for it: a make of more may panic.
 	maxBytes = min(math.MaxInt, 1<<47)
