@@ -46,8 +46,6 @@ func TestSpec_Validate(t *testing.T) {
 		"fairness of a ring":     {New: newChannel, Fairness: 1},
 		"bounded shrinks":        {New: newChannel, Shrinks: true},
 		"two owners":             {New: dequeSpec("").New, Order: LIFO},
-		"unknown access":         {New: newChannel, Consumers: 2},
-		"unknown answer":         {New: newChannel, Full: -1},
 		"no mean":                {New: newChannel, Slack: Slack{Max: 1, Mean: math.NaN()}},
 		"negative percentile":    {New: newChannel, Slack: Slack{Max: 1, P999: -1}},
 		"no fairness":            {New: newChannel, Order: Fair, Fairness: math.NaN()},

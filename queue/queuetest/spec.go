@@ -230,10 +230,6 @@ func (s *Spec) validate() error {
 	wrong(s.Ranks < 0 || s.Tick < 0 || s.Slack.Max < 0 || s.Slack.P999 < 0 || s.Keeps < 0, "a number is negative")
 	wrong(!(s.Fairness >= 0) || !(s.Slack.Mean >= 0), "a number is negative, or none")
 	wrong(s.Tick > time.Hour, "Tick is longer than an hour")
-	wrong(s.Producers < Many || s.Producers > One || s.Consumers < Many || s.Consumers > One, "Producers and Consumers are Many or One")
-	for _, a := range []Answer{s.Empty, s.Full, s.Missed} {
-		wrong(a < Exact || a > Loose, "Empty, Full and Missed are Exact or Loose")
-	}
 	for key := range keys {
 		wrong(s.Weight != nil && s.Weight(key) < 1, "Weight of a key is less than 1")
 	}
