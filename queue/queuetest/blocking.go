@@ -232,7 +232,7 @@ func (c *crew) play(random *rand.Rand, plan [][]step, control bool) error {
 	start := func(body func(func())) { go body(func() {}) }
 	if control {
 		ctl := newController(random, 60)
-		ctl.wakes = true
+		ctl.wakes = true // one goroutine wakes another
 		points(ctl.at)
 		run, start, end = ctl.run, ctl.start, func() { ctl.end(nil) }
 	} else {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 )
 
@@ -20,7 +21,7 @@ type controller struct {
 	pct    bool
 	change map[int]bool // the steps at which the highest rank becomes the lowest
 	low    float64
-	wakes  bool // one goroutine may wake another, so that two run
+	wakes  bool // not only the one that was let go can come to a point
 
 	mu      sync.Mutex
 	actors  map[uint64]*actor // by the number of their goroutine
@@ -30,6 +31,10 @@ type controller struct {
 	running *actor // the one that was let go last
 	over    bool   // who comes to a point ends there
 }
+
+// strays tells that a test has given goroutines up: wherever they are, they may go on,
+// and come to points while a controller of a later test is at work.
+var strays atomic.Bool
 
 // actor is a goroutine of a controller.
 type actor struct {
@@ -47,7 +52,7 @@ const maxSteps = 20_000
 // scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010), the
 // others choose anew at each step.
 func newController(random *rand.Rand, steps int) *controller {
-	c := &controller{random: random, actors: map[uint64]*actor{}, change: map[int]bool{}}
+	c := &controller{random: random, actors: map[uint64]*actor{}, change: map[int]bool{}, wakes: strays.Load()}
 	if depth := random.IntN(4); depth > 0 {
 		c.pct = true
 		for range depth {

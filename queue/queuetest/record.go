@@ -347,6 +347,7 @@ func await(wait *sync.WaitGroup, patience time.Duration, progress func() int64) 
 			last = now
 			continue
 		}
+		strays.Store(true)
 		stacks := make([]byte, 64<<10)
 		return fmt.Errorf("nothing has moved for %v\n%s", patience, stacks[:runtime.Stack(stacks, true)])
 	}
