@@ -42,7 +42,7 @@ func (m *machine) rank() int {
 		return m.choose(m.s.Ranks, "rank")
 	}
 	if m.choose(16, "extreme") == 0 {
-		return math.MaxInt - m.choose(2, "rank")
+		return []int{math.MinInt, math.MinInt + 1, math.MaxInt - 1, math.MaxInt}[m.choose(4, "rank")]
 	}
 	return m.choose(6, "rank")
 }

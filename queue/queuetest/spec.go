@@ -21,8 +21,8 @@ const MaxCost = 8
 type Item struct {
 	// ID tells the items of one queue apart.
 	ID int
-	// Rank is what Priority goes by: the smallest first. It is at least 0, and
-	// below Spec.Ranks if that is set.
+	// Rank is what Priority goes by: the smallest first. It is any int, the extremes
+	// included, or from 0 to Spec.Ranks less one if that is not 0.
 	Rank int
 	// Key and Cost are for Fair: whose item it is, and what serving it costs, from
 	// 1 to MaxCost.
