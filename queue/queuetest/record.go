@@ -256,6 +256,7 @@ func (p *plan) perturbed(patience time.Duration) {
 	}
 	close(gate)
 	if err := await(&wait, patience, still); err != nil {
+		abandon(&wait, p.s.Points)
 		p.history.cut = err.Error()
 		return
 	}
@@ -347,9 +348,20 @@ func await(wait *sync.WaitGroup, patience time.Duration, progress func() int64) 
 			last = now
 			continue
 		}
-		strays.Store(true)
 		stacks := make([]byte, 64<<10)
 		return fmt.Errorf("nothing has moved for %v\n%s", patience, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// abandon ends goroutines that await has given up on. One that goes round and round in a
+// call of the queue ends at a point, if the queue has any.
+func abandon(wait *sync.WaitGroup, points func(func())) {
+	if points != nil {
+		points(runtime.Goexit)
+		defer points(nil)
+	}
+	if await(wait, time.Second, still) != nil {
+		strays.Store(true)
 	}
 }
 

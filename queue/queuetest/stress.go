@@ -72,6 +72,10 @@ func (r *stress) run() error {
 		sampling.Go(func() { r.errs[len(r.roles)] = guard(func() error { return r.sample(stop) }) })
 	}
 	err := await(&wait, 3*r.patience, r.progress)
+	if err != nil {
+		r.given.Store(true)
+		abandon(&wait, r.s.Points)
+	}
 	close(stop)
 	sampling.Wait()
 	if err = errors.Join(append(r.errs, err)...); err != nil {

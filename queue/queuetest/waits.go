@@ -319,6 +319,7 @@ func blockingStress(s *Spec, capacity int, size [3]int, patience time.Duration) 
 	err := await(&pushing, patience, c.moved.Load)
 	c.close()
 	if err = errors.Join(err, await(&popping, patience, c.moved.Load), errors.Join(c.errs...)); err != nil {
+		strays.Store(true)
 		return err
 	}
 	n := 0
