@@ -90,7 +90,7 @@ func TestBlocking_CloseAgainstAll(t *testing.T) {
 // Neither the fast way nor sleeping allocates, once there were as many sleepers.
 func TestBlocking_Alloc(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("the race detector allocates by itself: bash .ci/run allocs")
 	}
 	for kind, b := range blockings(4) {
 		ctx := t.Context()

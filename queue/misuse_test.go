@@ -45,7 +45,7 @@ func misuse(how string) {
 // as the documentation says.
 func TestMisuse_E_QUE_07_IsReportedByTheRaceDetector(t *testing.T) {
 	if !raceEnabled {
-		t.Skip("only the race detector tells")
+		t.Skip("only the race detector tells: go test -race -run TestMisuse ./queue")
 	}
 	for _, how := range []string{"SPSC producers", "SPSC consumers", "MPSC consumers", "Deque owners push", "Deque owners pop"} {
 		t.Run(how, func(t *testing.T) {

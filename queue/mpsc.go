@@ -150,6 +150,7 @@ func (q *MPSC[T]) take(most int) (s *mpscSegment[T], t uint64, n int) {
 			if s.tail.CompareAndSwap(t, t+2*room) {
 				return s, t, int(room)
 			}
+			standBack()
 			return s, t, 0
 		}
 		if s.tail.Load() != t {

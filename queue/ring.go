@@ -125,9 +125,9 @@ func (r *ring[T]) pop() (item T, ok bool) {
 }
 
 // standBack is what a call does that has lost a race for a place: it stays away for
-// about a microsecond. Two that go on at once take turns in taking the cache lines from
-// each other, for which an item costs up to eight times as much; so one of them moves a
-// few dozen items meanwhile (BenchmarkTry, 64x64).
+// about half a microsecond. Two that go on at once take turns in taking the cache lines
+// from each other, for which an item costs up to six times as much; so one of them moves
+// a few dozen items meanwhile (BenchmarkTry, 64x64). Batches do without: they lose seldom.
 func standBack() {
 	for range 2000 {
 	}

@@ -18,7 +18,7 @@ import (
 // Every method is wait-free, and every answer exact: the queue is linearizable.
 // Each side keeps the last it saw of the other's position, and looks again only if
 // that says "full" or "empty"; no step is a read-modify-write. The first such answer after
-// others takes about a microsecond, in which the other side gets ahead. PushAll and PopAll
+// others takes about half a microsecond, in which the other side gets ahead. PushAll and PopAll
 // move many items for the price of one.
 //
 // Memory is allocated once: one T for each item, for a number of items rounded up to
