@@ -21,8 +21,13 @@ import (
 // context that ends first.
 func TestFuture_E_FUT_01_ManyWaiters(t *testing.T) {
 	e := engineFor(t, core.WithWorkers(1))
-	gate := make(chan struct{})
-	f := must(t, e, core.Func(func(context.Context) (int, error) { <-gate; return 7, nil }))
+	gate, runs := make(chan struct{}), make(chan struct{})
+	f := must(t, e, core.Func(func(context.Context) (int, error) {
+		close(runs)
+		<-gate
+		return 7, nil
+	}))
+	<-runs
 	mine := errors.New("mine")
 	ends, end := context.WithCancelCause(context.Background())
 	var impatient, patient sync.WaitGroup
