@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/uptutu/goman/core"
+)
+
+// What a Fair implements of the optional interfaces, besides core.Completer.
+
+// Len implements core.Scheduler.
+func (s *Fair) Len() int { return s.count }
+
+// Tenants returns how many tenants have a job that waits or runs. Like all methods
+// it may be called by one goroutine at a time only: the engine's, while it runs.
+func (s *Fair) Tenants() int { return len(s.tenants) }
+
+// Claim implements core.Claimer. A job whose tenant is at its limit has no single
+// holder: the worker that its waiter gives away makes up for one that is missing.
+func (s *Fair) Claim(job core.Job) (holder core.Job, ok bool) {
+	t := s.tenants[job.Tenant()]
+	if t == nil || s.cfg.InFlight > 0 && t.tally.running >= s.cfg.InFlight {
+		return core.Job{}, false
+	}
+	if holder, ok = claim(t.jobs, job); ok {
+		s.started(t, job)
+		s.recount(t)
+		s.place(t, false)
+	}
+	return holder, ok
+}
+
+// Sweep implements core.Sweeper. Tenants come in the order of their names.
+func (s *Fair) Sweep(drop func(core.Job) bool) {
+	for _, name := range slices.Sorted(maps.Keys(s.tenants)) {
+		t := s.tenants[name]
+		sweep(t.jobs, drop)
+		s.recount(t)
+		s.place(t, false)
+	}
+}
+
+// Resized implements core.Resizer.
+func (s *Fair) Resized(workers int) {
+	s.told.workers = workers
+	for _, t := range s.tenants {
+		resized(t.jobs, workers)
+	}
+	if s.spare != nil {
+		resized(s.spare, workers)
+	}
+	s.woken.Store(true)
+}
+
+// SetWaker implements core.WakerSetter.
+func (s *Fair) SetWaker(wake func()) {
+	s.told.wake = func() {
+		s.woken.Store(true) // those held back may have a job by now
+		wake()
+	}
+	if s.spare != nil {
+		setWaker(s.spare, s.told.wake)
+	}
+	for _, t := range s.tenants {
+		setWaker(t.jobs, s.told.wake)
+	}
+}
+
+// Refuse implements core.Refuser.
+func (s *Fair) Refuse(job core.Job) error {
+	t, known := s.tenant(job)
+	if !known {
+		defer func() { s.spare = t.jobs }()
+	}
+	return refuse(t.jobs, job)
+}
+
+// Yielded implements core.Yielder.
+func (s *Fair) Yielded(job core.Job) { s.wait(job, (*tally).yielded, yielded) }
+
+// Resumed implements core.Yielder.
+func (s *Fair) Resumed(job core.Job) { s.wait(job, (*tally).resumed, resumed) }
+
+func (s *Fair) wait(job core.Job, count func(*tally, core.Job), tell func(core.Scheduler, core.Job)) {
+	if t := s.tenants[job.Tenant()]; t != nil {
+		count(&t.tally, job)
+		tell(t.jobs, job)
+		s.place(t, true)
+	}
+}
