@@ -55,9 +55,10 @@ type FairConfig struct {
 	// Weight tells a tenant's weight, each time that it comes to have jobs, 1 to
 	// MaxWeight; what lies outside counts as the nearest. The default is 1 for all.
 	Weight func(tenant string) int
-	// InFlight is how many tasks of one tenant may run at a time, 0 for any number. A
-	// task that waits inside for another does not count; when it goes on, the tenant
-	// may be above its limit until another task of it has ended.
+	// InFlight is how many workers the tasks of one tenant may occupy at a time, 0 for
+	// any number. A task that waits inside occupies none, and one that runs in place of
+	// who waits for it takes none; when a task goes on after a wait, the tenant may be
+	// above its limit until another task of it has ended.
 	InFlight int
 	// ByTime shares running time and not the number of tasks. The time counts from
 	// the start to the end of a task, what it waits inside included.
@@ -182,8 +183,11 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 		if !ok {
 			poor = 0
 			s.move(t, &s.held)
+			s.recount(t) // it may have dropped dead entries
+			s.place(t, false)
 			continue
 		}
+		t.tally.started()
 		s.started(t, job)
 		if s.recount(t); t.credit <= 0 {
 			s.move(t, &s.ready)
@@ -219,7 +223,6 @@ func (s *Fair) skip() {
 // started counts and charges a job that starts.
 func (s *Fair) started(t *tenant, job core.Job) {
 	t.alive++
-	t.tally.started()
 	if !s.cfg.ByTime {
 		t.credit--
 		return

@@ -16,14 +16,15 @@ func (s *Fair) Len() int { return s.count }
 // it may be called by one goroutine at a time only: the engine's, while it runs.
 func (s *Fair) Tenants() int { return len(s.tenants) }
 
-// Claim implements core.Claimer. A job whose tenant is at its limit has no single
-// holder: the worker that its waiter gives away makes up for one that is missing.
+// Claim implements core.Claimer. The job runs on the worker of who waits for it, so
+// the tenant's limit does not hold it back.
 func (s *Fair) Claim(job core.Job) (holder core.Job, ok bool) {
 	t := s.tenants[job.Tenant()]
-	if t == nil || s.cfg.InFlight > 0 && t.tally.running >= s.cfg.InFlight {
+	if t == nil {
 		return core.Job{}, false
 	}
 	if holder, ok = claim(t.jobs, job); ok {
+		t.tally.claimed(job)
 		s.started(t, job)
 		s.recount(t)
 		s.place(t, false)

@@ -20,7 +20,7 @@ import (
 // time a task that waits for one of its own key that stands behind it would wait for
 // ever: it is given core.ErrDeadlock. With more at a time a task that waits inside
 // does not count, so the next may start; when it goes on there may be one too many
-// until another has ended.
+// until another has ended. A Keyed within a Keyed makes no sense.
 //
 // Waiting: a task waits for those of its key before it, and then as the nested
 // scheduler says. Cost: a look-up of the key for each Push, Pop and end; the built-in
@@ -33,7 +33,6 @@ type Keyed struct {
 	lanes   map[string]*lane
 	most    int // lanes at once since the map was made
 	waiting int // jobs that stand in the lanes
-	extra   map[core.Job]int
 	spare   []*lane
 }
 
@@ -128,23 +127,23 @@ func (l *lane) find(job core.Job, started bool) *place {
 
 // Pop implements core.Scheduler.
 func (s *Keyed) Pop(worker int) (core.Job, bool) {
-	job, ok := s.jobs.Pop(worker)
-	if !ok {
-		return core.Job{}, false
-	}
-	if key := job.Key(); key != "" {
+	for {
+		job, ok := s.jobs.Pop(worker)
+		if !ok {
+			return core.Job{}, false
+		}
+		key := job.Key()
+		if key == "" {
+			return job, true
+		}
 		if p := s.lanes[key].find(job, false); p != nil {
 			p.started = true
-		} else {
-			// The dead entry of a job that was claimed: it has no place. The engine
-			// completes it once more.
-			if s.extra == nil {
-				s.extra = make(map[core.Job]int)
-			}
-			s.extra[job]++
+			return job, true
 		}
+		// The dead entry of a job that was claimed. The engine must not see it: the
+		// job may be waiting in its lane again, and would start before its turn.
+		completed(s.jobs, job)
 	}
-	return job, true
 }
 
 // Len implements core.Scheduler.
@@ -159,12 +158,6 @@ func (s *Keyed) Completed(job core.Job) {
 	completed(s.jobs, job)
 	key := job.Key()
 	if key == "" {
-		return
-	}
-	if n := s.extra[job]; n > 0 {
-		if delete(s.extra, job); n > 1 {
-			s.extra[job] = n - 1
-		}
 		return
 	}
 	if l := s.lanes[key]; l != nil {

@@ -93,39 +93,3 @@ func makeInner[S core.Scheduler](outer string, inner func() (S, error)) (core.Sc
 	return s, nil
 }
 
-// tally counts the jobs that have started and hold a worker. The jobs of a nested
-// scheduler are counted by what is known of them here: a job may leave twice, once by
-// a claim and once by its dead entry, and then it is completed twice as well.
-type tally struct {
-	running int
-	away    map[core.Job]struct{} // started, but without a worker
-}
-
-func (t *tally) started() { t.running++ }
-
-// completed reports whether a place has become free.
-func (t *tally) completed(job core.Job) bool {
-	if _, ok := t.away[job]; ok {
-		delete(t.away, job)
-		return false
-	}
-	t.running--
-	return true
-}
-
-func (t *tally) yielded(job core.Job) {
-	if t.away == nil {
-		t.away = make(map[core.Job]struct{})
-	}
-	if _, ok := t.away[job]; !ok {
-		t.away[job] = struct{}{}
-		t.running--
-	}
-}
-
-func (t *tally) resumed(job core.Job) {
-	if _, ok := t.away[job]; ok {
-		delete(t.away, job)
-		t.running++
-	}
-}

@@ -144,6 +144,7 @@ func (s *Priority) popLevel(i, worker int) (core.Job, bool) {
 			s.came[i].popFirst()
 		}
 	}
+	s.settle(i) // it may have dropped dead entries
 	return job, ok
 }
 
@@ -174,6 +175,9 @@ func (s *Priority) popOldest(worker int) (core.Job, bool) {
 // settle keeps one time for each job of the level, after some have been removed.
 // The newest times go: so no job that is left counts as younger than it is.
 func (s *Priority) settle(i int) {
+	if s.aging == 0 {
+		return
+	}
 	for s.came[i].count > s.level[i].Len() {
 		s.came[i].popLast()
 	}
@@ -190,7 +194,7 @@ func (s *Priority) Len() (n int) {
 // Completed implements core.Completer.
 func (s *Priority) Completed(job core.Job) {
 	i := levelOf(job)
-	s.reserve.completed(i, job)
+	s.reserve.note(i, job, (*tally).completed)
 	completed(s.level[i], job)
 }
 
@@ -199,7 +203,7 @@ func (s *Priority) Completed(job core.Job) {
 func (s *Priority) Claim(job core.Job) (holder core.Job, ok bool) {
 	i := levelOf(job)
 	if holder, ok = claim(s.level[i], job); ok {
-		s.reserve.claimed(job)
+		s.reserve.note(i, job, (*tally).claimed)
 		s.settle(i)
 	}
 	return holder, ok
@@ -238,13 +242,13 @@ func (s *Priority) Refuse(job core.Job) error { return refuse(s.level[levelOf(jo
 // Yielded implements core.Yielder.
 func (s *Priority) Yielded(job core.Job) {
 	i := levelOf(job)
-	s.reserve.yielded(i, job)
+	s.reserve.note(i, job, (*tally).yielded)
 	yielded(s.level[i], job)
 }
 
 // Resumed implements core.Yielder.
 func (s *Priority) Resumed(job core.Job) {
 	i := levelOf(job)
-	s.reserve.resumed(i, job)
+	s.reserve.note(i, job, (*tally).resumed)
 	resumed(s.level[i], job)
 }

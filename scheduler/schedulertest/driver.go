@@ -1,0 +1,281 @@
+package schedulertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/uptutu/goman/core"
+)
+
+// driver makes the calls that the engine makes, one at a time, and checks the answers.
+type driver struct {
+	s      core.Scheduler
+	model  Model // nil if the order is not judged
+	mint   *mint
+	random *rand.Rand
+	judged fault // what is told; anything else is passed over
+
+	stored  map[core.Job]int // live entries
+	order   []core.Job       // the same, as they came
+	dead    map[core.Job]int // entries of jobs that were claimed
+	running []core.Job       // started and not completed
+	ever    map[core.Job]bool
+
+	found error
+	trace []string
+}
+
+// fault is a kind of wrong answer.
+type fault uint
+
+const (
+	faultLost fault = 1 << iota
+	faultTwice
+	faultLen
+	faultOrder
+	faultIdle
+	faultClaim
+	faultSweep
+)
+
+func newDriver(spec *Spec, m *mint, random *rand.Rand, judged fault) (*driver, error) {
+	s, err := spec.New()
+	if err != nil {
+		return nil, err
+	}
+	d := &driver{s: s, mint: m, random: random, judged: judged,
+		stored: map[core.Job]int{}, dead: map[core.Job]int{}, ever: map[core.Job]bool{}}
+	if spec.Model != nil {
+		d.model = spec.Model()
+	}
+	if w, ok := s.(core.WakerSetter); ok {
+		w.SetWaker(func() {})
+	}
+	d.resized(2)
+	return d, nil
+}
+
+func (d *driver) fail(kind fault, format string, args ...any) {
+	if d.found == nil && kind&d.judged != 0 {
+		tail := d.trace[max(len(d.trace)-30, 0):]
+		d.found = fmt.Errorf(format+"\nafter %s", append(args, strings.Join(tail, ", "))...)
+	}
+}
+
+func (d *driver) note(format string, args ...any) {
+	d.trace = append(d.trace, fmt.Sprintf(format, args...))
+}
+
+// name tells a job apart in a trace.
+func (d *driver) name(job core.Job) string {
+	if i := slices.Index(d.mint.jobs, job); i >= 0 {
+		return fmt.Sprintf("job %d (%v, tenant %q, key %q)", i, job.Priority(), job.Tenant(), job.Key())
+	}
+	return fmt.Sprint(job)
+}
+
+func (d *driver) resized(workers int) {
+	if r, ok := d.s.(core.Resizer); ok {
+		d.note("Resized(%d)", workers)
+		r.Resized(workers)
+	}
+}
+
+func (d *driver) push(job core.Job) {
+	d.note("Push(%s)", d.name(job))
+	if r, ok := d.s.(core.Refuser); ok {
+		if err := r.Refuse(job); err != nil {
+			d.note("refused: %v", err)
+			return
+		}
+	}
+	d.s.Push(job)
+	d.ever[job] = true
+	d.stored[job]++
+	d.order = append(d.order, job)
+	if d.model != nil {
+		d.model.Push(job)
+	}
+	d.checkLen()
+}
+
+// pop asks for a job, and reports whether a live one has started.
+func (d *driver) pop() bool {
+	for range 1000 {
+		job, ok := d.s.Pop(d.random.IntN(2))
+		if !ok {
+			d.note("Pop() = none")
+			if d.model != nil {
+				if may := d.model.May(); len(may) > 0 {
+					d.fail(faultIdle, "Pop gives out nothing, but %s may start", d.name(may[0]))
+				}
+			}
+			return false
+		}
+		d.note("Pop() = %s", d.name(job))
+		switch {
+		case d.stored[job] > 0:
+			// A job that was claimed and is stored again may have both entries in
+			// there: then it may come early.
+			if d.model != nil && d.dead[job] == 0 && !slices.Contains(d.model.May(), job) {
+				why := "nothing may"
+				if may := d.model.May(); len(may) > 0 {
+					why = d.name(may[0]) + " comes before it"
+				}
+				d.fail(faultOrder, "%s starts, but %s", d.name(job), why)
+			}
+			d.start(job)
+			d.checkLen()
+			return true
+		case d.dead[job] > 0:
+			d.dead[job]--
+		case d.ever[job]:
+			d.fail(faultTwice, "%s is handed out once more", d.name(job))
+		default:
+			d.fail(faultTwice, "%s is handed out, but was never pushed", d.name(job))
+			return false
+		}
+		d.tellCompleted(job) // the engine drops it
+	}
+	return false
+}
+
+func (d *driver) start(job core.Job) {
+	d.remove(job)
+	d.running = append(d.running, job)
+	if d.model != nil {
+		d.model.Started(job)
+	}
+}
+
+func (d *driver) remove(job core.Job) {
+	d.stored[job]--
+	i := slices.Index(d.order, job)
+	d.order = slices.Delete(d.order, i, i+1)
+}
+
+func (d *driver) tellCompleted(job core.Job) {
+	if c, ok := d.s.(core.Completer); ok {
+		c.Completed(job)
+	}
+}
+
+// complete ends a running job, and pushes it again if again is set.
+func (d *driver) complete(i int, again bool) {
+	job := d.running[i]
+	d.running = slices.Delete(d.running, i, i+1)
+	d.note("Completed(%s)", d.name(job))
+	d.tellCompleted(job)
+	if d.model != nil {
+		d.model.Completed(job)
+	}
+	if again {
+		d.push(job)
+	}
+}
+
+// claim asks whether a stored job may start out of its turn.
+func (d *driver) claim(job core.Job) {
+	var holder core.Job
+	var ok bool
+	if c, is := d.s.(core.Claimer); is {
+		before := d.s.Len()
+		holder, ok = c.Claim(job)
+		if ok && d.s.Len() == before {
+			d.dead[job]++
+		}
+	} else if _, is := d.s.(core.Completer); !is {
+		ok = true
+		d.dead[job]++
+	}
+	d.note("Claim(%s) = %s, %t", d.name(job), d.name(holder), ok)
+	switch {
+	case !ok && !holder.IsZero() && (holder == job || d.stored[holder] == 0 && !slices.Contains(d.running, holder)):
+		d.fail(faultClaim, "%s is said to wait for %s, which has ended", d.name(job), d.name(holder))
+	case ok && d.model != nil && !d.model.Open(job):
+		d.fail(faultClaim, "%s is allowed to start", d.name(job))
+	}
+	if ok {
+		d.start(job)
+	}
+	d.checkLen()
+}
+
+// sweep removes the stored jobs that choose returns true for.
+func (d *driver) sweep(choose func(core.Job) bool) {
+	s, ok := d.s.(core.Sweeper)
+	if !ok {
+		return
+	}
+	asked, over := map[core.Job]int{}, false
+	dropped := map[core.Job]bool{}
+	s.Sweep(func(job core.Job) bool {
+		if over {
+			d.fail(faultSweep, "drop is called after Sweep has returned")
+		}
+		asked[job]++
+		if d.stored[job] == 0 {
+			d.note("Sweep drops %s", d.name(job))
+			if d.dead[job]--; d.dead[job] < 0 {
+				d.fail(faultSweep, "Sweep asks about %s, which is not stored", d.name(job))
+			}
+			return true
+		}
+		if asked[job] <= d.stored[job]+d.dead[job] && choose(job) {
+			d.note("Sweep drops %s", d.name(job))
+			dropped[job] = true
+			return true
+		}
+		return false
+	})
+	over = true
+	for job, n := range d.stored {
+		if n > 0 && asked[job] != n+d.dead[job] {
+			d.fail(faultSweep, "Sweep asks %d times about %s, which is stored once", asked[job], d.name(job))
+		}
+	}
+	for _, job := range slices.Clone(d.order) {
+		if dropped[job] {
+			d.remove(job)
+			d.dead[job] = 0
+			if d.model != nil {
+				d.model.Dropped(job)
+			}
+		}
+	}
+	d.checkLen()
+}
+
+func (d *driver) checkLen() {
+	live, dead := len(d.order), 0
+	for _, n := range d.dead {
+		dead += max(n, 0)
+	}
+	if n := d.s.Len(); n < live || n > live+dead {
+		d.fail(faultLen, "Len is %d, with %d jobs stored and %d dead entries", n, live, dead)
+	}
+}
+
+// drain lets everything start and end.
+func (d *driver) drain() {
+	for {
+		started := d.pop()
+		if !started && len(d.running) == 0 {
+			break
+		}
+		if len(d.running) > 0 && (!started || d.random.IntN(2) == 0) {
+			d.complete(d.random.IntN(len(d.running)), false)
+		}
+		if d.found != nil {
+			return
+		}
+	}
+	if len(d.order) > 0 {
+		d.fail(faultLost, "%s does not come out, although nothing runs any more", d.name(d.order[0]))
+	}
+	if n := d.s.Len(); n != 0 && len(d.order) == 0 {
+		d.fail(faultLost|faultLen, "Len is %d, but nothing comes out", n)
+	}
+}

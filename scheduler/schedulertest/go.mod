@@ -1,0 +1,7 @@
+module github.com/uptutu/goman/scheduler/schedulertest
+
+go 1.26.0
+
+require github.com/uptutu/goman/core v0.1.0
+
+replace github.com/uptutu/goman/core => ../../core
