@@ -172,6 +172,9 @@ func (d *driver) completeAny(again bool) {
 	}
 }
 
+// enoughJobs is from how many on no new ones are made as long as there are others.
+const enoughJobs = 1000
+
 // step makes one call. pool are the jobs that can be pushed.
 func (d *driver) step(m mix, pool *[]int) {
 	n := d.random.IntN(m.push + m.pop + m.complete + m.again + m.claim + m.sweep + m.resize)
@@ -181,7 +184,7 @@ func (d *driver) step(m mix, pool *[]int) {
 	}
 	switch {
 	case is(m.push):
-		if len(*pool) == 0 {
+		if len(*pool) == 0 || len(d.mint.jobs) < enoughJobs && d.random.IntN(2) == 0 {
 			d.push(d.mint.job(d.random.IntN(d.mint.spec.Kinds)))
 			return
 		}
