@@ -34,6 +34,13 @@ func (s *Spec) engine(options ...core.Option) (*core.Engine, core.Scheduler, err
 	return e, made, err
 }
 
+// shut ends an engine by force, whatever has failed. After Shutdown it does nothing.
+func shut(e *core.Engine) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = e.Close(ctx) // what is left over has been judged by then
+}
+
 // ended returns what is wrong with an engine that has been shut down, and its scheduler.
 func ended(e *core.Engine, s core.Scheduler) error {
 	err := e.Stats().Check()
@@ -99,6 +106,7 @@ func engineRound(s *Spec, random *rand.Rand) error {
 	if err != nil {
 		return err
 	}
+	defer shut(engine)
 	parent, free := context.WithCancel(context.Background())
 	defer free()
 	w := &work{spec: s, engine: engine, ran: make([]atomic.Int32, producers*each), parent: parent}
@@ -120,7 +128,7 @@ func engineRound(s *Spec, random *rand.Rand) error {
 	}
 	all.Wait()
 	if err := errors.Join(faults[:]...); err != nil {
-		return err // tasks may hang: the engine is left to itself
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -178,12 +186,15 @@ func fullRound(s *Spec, policy core.RejectPolicy, random *rand.Rand) error {
 	if err != nil {
 		return err
 	}
+	defer shut(engine)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	started, release := make(chan struct{}), make(chan struct{})
+	started, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
 	first, err := core.Submit(ctx, engine, core.Func(func(context.Context) (int, error) {
 		close(started)
-		<-release
+		<-released
 		return 0, nil
 	}))
 	if err != nil {
@@ -205,7 +216,7 @@ func fullRound(s *Spec, policy core.RejectPolicy, random *rand.Rand) error {
 			return fmt.Errorf("submission %d is refused, and nobody is discarded for it", i)
 		}
 	}
-	close(release)
+	release()
 	if _, err := first.Await(ctx); err != nil {
 		return fmt.Errorf("the first task: %w", err)
 	}
@@ -236,6 +247,7 @@ func checkClose(s *Spec, e effort) error {
 	if err != nil {
 		return err
 	}
+	defer shut(engine)
 	if err := engine.Pause(); err != nil {
 		return err
 	}
@@ -280,6 +292,7 @@ func checkEngineOrder(s *Spec, e effort) error {
 	if err != nil {
 		return err
 	}
+	defer shut(engine)
 	if err := engine.Pause(); err != nil {
 		return err
 	}
