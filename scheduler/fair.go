@@ -45,8 +45,10 @@ type Fair struct {
 	held  tenantList  // those whose own scheduler gives none out
 	woken atomic.Bool // the waker was called since
 
-	began  time.Time
-	usual  int64 // what a job takes, in nanoseconds
+	began   time.Time
+	usual   int64 // what a job takes, in nanoseconds
+	quantum int64 // what it took when this round began
+	turns   int   // given in this round
 	starts map[core.Job]startedJobs
 }
 
@@ -112,6 +114,7 @@ func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fa
 		make:    func() (core.Scheduler, error) { return makeInner("Fair", inner) },
 		tenants: make(map[string]*tenant),
 		began:   time.Now(),
+		quantum: 1,
 	}
 	if cfg.ByTime {
 		s.starts = make(map[core.Job]startedJobs)
@@ -126,7 +129,10 @@ func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fa
 
 // Push implements core.Scheduler.
 func (s *Fair) Push(job core.Job) {
-	t, known := s.tenant(job)
+	t, known, err := s.tenant(job)
+	if err != nil {
+		panic(err) // a new job was refused before; this one is run again
+	}
 	t.jobs.Push(job)
 	if !known {
 		s.tenants[t.name] = t
@@ -137,10 +143,10 @@ func (s *Fair) Push(job core.Job) {
 }
 
 // tenant returns the tenant of job, made if need be, but not kept yet.
-func (s *Fair) tenant(job core.Job) (t *tenant, known bool) {
+func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
 	name := job.Tenant()
 	if t = s.tenants[name]; t != nil {
-		return t, true
+		return t, true, nil
 	}
 	t = &tenant{name: name, weight: 1, usual: s.usual, jobs: s.spare}
 	if s.cfg.Weight != nil {
@@ -148,13 +154,12 @@ func (s *Fair) tenant(job core.Job) (t *tenant, known bool) {
 	}
 	s.spare = nil
 	if t.jobs == nil {
-		var err error
 		if t.jobs, err = s.make(); err != nil {
-			panic(err) // the engine refuses the job
+			return nil, false, err
 		}
 		s.told.tell(t.jobs)
 	}
-	return t, false
+	return t, false, nil
 }
 
 // Pop implements core.Scheduler.
@@ -172,6 +177,9 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 		t := s.ready.first
 		if !s.turn {
 			s.turn = true
+			if s.turns++; s.turns >= s.ready.count { // the same for all in a round
+				s.turns, s.quantum = 0, max(s.usual, 1)
+			}
 			t.credit += s.share(t)
 		}
 		if t.credit <= 0 {
@@ -201,7 +209,7 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 // share is what a tenant is given at its turn.
 func (s *Fair) share(t *tenant) int64 {
 	if s.cfg.ByTime {
-		return t.weight * max(s.usual, 1)
+		return t.weight * s.quantum
 	}
 	return t.weight
 }

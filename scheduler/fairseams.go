@@ -70,7 +70,10 @@ func (s *Fair) SetWaker(wake func()) {
 
 // Refuse implements core.Refuser.
 func (s *Fair) Refuse(job core.Job) error {
-	t, known := s.tenant(job)
+	t, known, err := s.tenant(job)
+	if err != nil {
+		return err
+	}
 	if !known {
 		defer func() { s.spare = t.jobs }()
 	}

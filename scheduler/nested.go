@@ -92,4 +92,3 @@ func makeInner[S core.Scheduler](outer string, inner func() (S, error)) (core.Sc
 	}
 	return s, nil
 }
-
