@@ -49,7 +49,7 @@ type Fair struct {
 	usual   int64 // what a job takes, in nanoseconds
 	quantum int64 // what it took when this round began
 	turns   int   // given in this round
-	starts map[core.Job]startedJobs
+	starts  map[core.Job]startedJobs
 }
 
 // FairConfig tells how a Fair is made. The zero value is valid.

@@ -24,7 +24,13 @@ type driver struct {
 	ever    map[core.Job]bool
 
 	found error
-	trace []string
+	trace []note
+}
+
+// note is a call in the trace. It is put into words when somebody wants to read it.
+type note struct {
+	format string
+	args   []any
 }
 
 // fault is a kind of wrong answer.
@@ -59,13 +65,27 @@ func newDriver(spec *Spec, m *mint, random *rand.Rand, judged fault) (*driver, e
 
 func (d *driver) fail(kind fault, format string, args ...any) {
 	if d.found == nil && kind&d.judged != 0 {
-		tail := d.trace[max(len(d.trace)-30, 0):]
-		d.found = fmt.Errorf(format+"\nafter %s", append(args, strings.Join(tail, ", "))...)
+		var tail []string
+		for _, n := range d.trace[max(len(d.trace)-30, 0):] {
+			tail = append(tail, d.words(n.format, n.args))
+		}
+		d.found = fmt.Errorf("%s\nafter %s", d.words(format, args), strings.Join(tail, ", "))
 	}
 }
 
 func (d *driver) note(format string, args ...any) {
-	d.trace = append(d.trace, fmt.Sprintf(format, args...))
+	d.trace = append(d.trace, note{format, args})
+}
+
+// words puts a call into words, with names for the jobs.
+func (d *driver) words(format string, args []any) string {
+	named := slices.Clone(args)
+	for i, arg := range args {
+		if job, ok := arg.(core.Job); ok {
+			named[i] = d.name(job)
+		}
+	}
+	return fmt.Sprintf(format, named...)
 }
 
 // name tells a job apart in a trace.
@@ -84,7 +104,7 @@ func (d *driver) resized(workers int) {
 }
 
 func (d *driver) push(job core.Job) {
-	d.note("Push(%s)", d.name(job))
+	d.note("Push(%s)", job)
 	if r, ok := d.s.(core.Refuser); ok {
 		if err := r.Refuse(job); err != nil {
 			d.note("refused: %v", err)
@@ -109,22 +129,22 @@ func (d *driver) pop() bool {
 			d.note("Pop() = none")
 			if d.model != nil {
 				if may := d.model.May(); len(may) > 0 {
-					d.fail(faultIdle, "Pop gives out nothing, but %s may start", d.name(may[0]))
+					d.fail(faultIdle, "Pop gives out nothing, but %s may start", may[0])
 				}
 			}
 			return false
 		}
-		d.note("Pop() = %s", d.name(job))
+		d.note("Pop() = %s", job)
 		switch {
 		case d.stored[job] > 0:
 			// A job that was claimed and is stored again may have both entries in
 			// there: then it may come early.
-			if d.model != nil && d.dead[job] == 0 && !slices.Contains(d.model.May(), job) {
-				why := "nothing may"
-				if may := d.model.May(); len(may) > 0 {
-					why = d.name(may[0]) + " comes before it"
+			if d.model != nil && d.dead[job] == 0 {
+				if may := d.model.May(); len(may) == 0 {
+					d.fail(faultOrder, "%s starts, but nothing may", job)
+				} else if !slices.Contains(may, job) {
+					d.fail(faultOrder, "%s starts, but %s comes before it", job, may[0])
 				}
-				d.fail(faultOrder, "%s starts, but %s", d.name(job), why)
 			}
 			d.start(job)
 			d.checkLen()
@@ -132,9 +152,9 @@ func (d *driver) pop() bool {
 		case d.dead[job] > 0:
 			d.dead[job]--
 		case d.ever[job]:
-			d.fail(faultTwice, "%s is handed out once more", d.name(job))
+			d.fail(faultTwice, "%s is handed out once more", job)
 		default:
-			d.fail(faultTwice, "%s is handed out, but was never pushed", d.name(job))
+			d.fail(faultTwice, "%s is handed out, but was never pushed", job)
 			return false
 		}
 		d.tellCompleted(job) // the engine drops it
@@ -166,7 +186,7 @@ func (d *driver) tellCompleted(job core.Job) {
 func (d *driver) complete(i int, again bool) {
 	job := d.running[i]
 	d.running = slices.Delete(d.running, i, i+1)
-	d.note("Completed(%s)", d.name(job))
+	d.note("Completed(%s)", job)
 	d.tellCompleted(job)
 	if d.model != nil {
 		d.model.Completed(job)
@@ -190,12 +210,12 @@ func (d *driver) claim(job core.Job) {
 		ok = true
 		d.dead[job]++
 	}
-	d.note("Claim(%s) = %s, %t", d.name(job), d.name(holder), ok)
+	d.note("Claim(%s) = %s, %t", job, holder, ok)
 	switch {
 	case !ok && !holder.IsZero() && (holder == job || d.stored[holder] == 0 && !slices.Contains(d.running, holder)):
-		d.fail(faultClaim, "%s is said to wait for %s, which has ended", d.name(job), d.name(holder))
+		d.fail(faultClaim, "%s is said to wait for %s, which has ended", job, holder)
 	case ok && d.model != nil && !d.model.Open(job):
-		d.fail(faultClaim, "%s is allowed to start", d.name(job))
+		d.fail(faultClaim, "%s is allowed to start", job)
 	}
 	if ok {
 		d.start(job)
@@ -217,14 +237,14 @@ func (d *driver) sweep(choose func(core.Job) bool) {
 		}
 		asked[job]++
 		if d.stored[job] == 0 {
-			d.note("Sweep drops %s", d.name(job))
+			d.note("Sweep drops %s", job)
 			if d.dead[job]--; d.dead[job] < 0 {
-				d.fail(faultSweep, "Sweep asks about %s, which is not stored", d.name(job))
+				d.fail(faultSweep, "Sweep asks about %s, which is not stored", job)
 			}
 			return true
 		}
 		if asked[job] <= d.stored[job]+d.dead[job] && choose(job) {
-			d.note("Sweep drops %s", d.name(job))
+			d.note("Sweep drops %s", job)
 			dropped[job] = true
 			return true
 		}
@@ -233,7 +253,7 @@ func (d *driver) sweep(choose func(core.Job) bool) {
 	over = true
 	for job, n := range d.stored {
 		if n > 0 && asked[job] != n+d.dead[job] {
-			d.fail(faultSweep, "Sweep asks %d times about %s, which is stored once", asked[job], d.name(job))
+			d.fail(faultSweep, "Sweep asks %d times about %s, which is stored once", asked[job], job)
 		}
 	}
 	for _, job := range slices.Clone(d.order) {
@@ -273,7 +293,7 @@ func (d *driver) drain() {
 		}
 	}
 	if len(d.order) > 0 {
-		d.fail(faultLost, "%s does not come out, although nothing runs any more", d.name(d.order[0]))
+		d.fail(faultLost, "%s does not come out, although nothing runs any more", d.order[0])
 	}
 	if n := d.s.Len(); n != 0 && len(d.order) == 0 {
 		d.fail(faultLost|faultLen, "Len is %d, but nothing comes out", n)

@@ -172,7 +172,7 @@ func nestedRound(s *Spec, random *rand.Rand) error {
 	for _, p := range probes {
 		for job, n := range p.out {
 			if n != 0 {
-				faults = append(faults, fmt.Errorf("an inner scheduler is not told that %s was completed", d.name(job)))
+				faults = append(faults, fmt.Errorf("an inner scheduler is not told that %s was completed", job))
 			}
 		}
 	}
@@ -189,12 +189,12 @@ func tellYields(d *driver) {
 	}
 	waiting := slices.Clone(d.running)
 	for _, job := range waiting {
-		d.note("Yielded(%s)", d.name(job))
+		d.note("Yielded(%s)", job)
 		y.Yielded(job)
 	}
 	d.pop()
 	for _, job := range waiting {
-		d.note("Resumed(%s)", d.name(job))
+		d.note("Resumed(%s)", job)
 		y.Resumed(job)
 	}
 }
