@@ -109,7 +109,7 @@ func (s *Deadline) Push(job core.Job) {
 func (s *Deadline) Pop(int) (core.Job, bool) {
 	d, ok := s.jobs.TryPop()
 	if ok && s.load != nil {
-		s.load.queued(d.due, -d.cost)
+		s.load.left(d.due, d.cost)
 		s.load.started(d.job, d.cost)
 	}
 	return d.job, ok
@@ -145,7 +145,7 @@ func (s *Deadline) Sweep(drop func(core.Job) bool) {
 		if !drop(d.job) {
 			kept = append(kept, d)
 		} else if s.load != nil {
-			s.load.queued(d.due, -d.cost)
+			s.load.left(d.due, d.cost)
 		}
 	}
 	for _, d := range kept {
@@ -156,7 +156,7 @@ func (s *Deadline) Sweep(drop func(core.Job) bool) {
 // Resized implements core.Resizer.
 func (s *Deadline) Resized(workers int) {
 	if s.load != nil {
-		s.load.workers = int64(workers)
+		s.load.workers = int64(max(workers, 1))
 	}
 }
 

@@ -51,13 +51,13 @@ func engineFor(t testing.TB, options ...core.Option) *core.Engine {
 	return e
 }
 
-// log keeps the order in which tasks ran.
-type log struct {
+// runs keeps the order in which tasks ran.
+type runs struct {
 	mu    sync.Mutex
 	names []string
 }
 
-func (l *log) task(name string) core.TaskFunc[int] {
+func (l *runs) task(name string) core.TaskFunc[int] {
 	return core.Func(func(context.Context) (int, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -68,13 +68,13 @@ func (l *log) task(name string) core.TaskFunc[int] {
 
 // queued lets fill submit everything before the first task starts, on one worker, and
 // returns the order in which it has run.
-func queued(t *testing.T, s core.Scheduler, fill func(e *core.Engine, l *log)) []string {
+func queued(t *testing.T, s core.Scheduler, fill func(e *core.Engine, l *runs)) []string {
 	t.Helper()
 	e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 	if err := e.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	l := new(log)
+	l := new(runs)
 	fill(e, l)
 	if err := e.Resume(); err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestPriority_E_SCH_03_StrictStarves(t *testing.T) {
 // Tenant a submits 100,000 tasks, then b 10: b is done within 10 rounds.
 func TestFair_E_SCH_04_Flood(t *testing.T) {
 	s := must(scheduler.NewFair())
-	order := queued(t, s, func(e *core.Engine, l *log) {
+	order := queued(t, s, func(e *core.Engine, l *runs) {
 		for range 100_000 {
 			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: "a"}, l.task("a")))
 		}
@@ -278,7 +278,7 @@ func TestDeadline_E_SCH_09_Sorts(t *testing.T) {
 	far := time.Unix(math.MaxInt64>>1, 0) // no UnixNano
 	hour := time.Now().Add(time.Hour)
 	var past *core.Future[int]
-	order := queued(t, must(scheduler.NewDeadline()), func(e *core.Engine, l *log) {
+	order := queued(t, must(scheduler.NewDeadline()), func(e *core.Engine, l *runs) {
 		submit := func(name string, deadline time.Time) *core.Future[int] {
 			ctx := context.Background()
 			if !deadline.IsZero() {
@@ -328,7 +328,7 @@ func TestDeadline_E_SCH_09_ByFunction(t *testing.T) {
 		due, ok := times[job.Name()]
 		return due, ok
 	}}))
-	order := queued(t, s, func(e *core.Engine, l *log) {
+	order := queued(t, s, func(e *core.Engine, l *runs) {
 		for _, name := range []string{"none", "max", "zero", "max2", "now", "past2", "past"} {
 			must(core.SubmitWith(t.Context(), e, core.Attributes{Name: name}, l.task(name)))
 		}

@@ -30,7 +30,7 @@ func TestFair_IsDeficitRoundRobin(t *testing.T) {
 		}))
 		s := must(scheduler.NewFairWith(scheduler.FairConfig{Weight: weight}, scheduler.NewFIFO))
 		var want []string
-		order := queued(t, s, func(e *core.Engine, l *log) {
+		order := queued(t, s, func(e *core.Engine, l *runs) {
 			for range 500 {
 				i := random.IntN(4000)
 				if !reference.TryPush(i) {

@@ -15,11 +15,11 @@ type load struct {
 	names   map[string]observed
 	other   observed // all names together, and those for which there is no room
 
-	// sums has the expected time of the queued jobs by deadline, in ticks: for a
-	// level l and a number n, that of the deadlines from n·4^l to (n+1)·4^l. It is a
+	// sums has the queued jobs by deadline, in ticks: for a level l and a number n,
+	// those of the deadlines from n·4^l to (n+1)·4^l. It is a
 	// tree of which the empty parts are left out (P. Fenwick, A New Data Structure
 	// for Cumulative Frequency Tables, 1994, with four children).
-	sums map[sumKey]int64
+	sums map[sumKey]sum
 
 	running map[core.Job]startedJobs
 	count   int64 // jobs that run
@@ -32,6 +32,11 @@ type observed struct {
 	usual int64
 	seen  int
 }
+
+// sum is a number of jobs and how long they are expected to take.
+type sum struct{ jobs, cost int64 }
+
+func (s sum) plus(other sum) sum { return sum{s.jobs + other.jobs, s.cost + other.cost} }
 
 type sumKey struct {
 	level int8
@@ -50,7 +55,7 @@ func newLoad() *load {
 		workers: 1,
 		began:   time.Now(),
 		names:   make(map[string]observed),
-		sums:    make(map[sumKey]int64),
+		sums:    make(map[sumKey]sum),
 		running: make(map[core.Job]startedJobs),
 	}
 }
@@ -71,18 +76,18 @@ func (l *load) tick(due int64) uint32 {
 	return uint32(min(max(d, 0), 1<<32-1))
 }
 
-// queued adds the cost of a job to what is queued.
-func (l *load) queued(due, cost int64) {
-	if cost == 0 {
-		return
-	}
+// queued notes that a job is queued, and left that it is no more.
+func (l *load) queued(due, cost int64) { l.add(due, sum{1, cost}) }
+func (l *load) left(due, cost int64)   { l.add(due, sum{-1, -cost}) }
+
+func (l *load) add(due int64, change sum) {
 	n := l.tick(due)
 	for level := range int8(loadLevels) {
 		key := sumKey{level, n}
-		if sum := l.sums[key] + cost; sum == 0 {
+		if changed := l.sums[key].plus(change); changed.jobs == 0 {
 			delete(l.sums, key)
 		} else {
-			l.sums[key] = sum
+			l.sums[key] = changed
 		}
 		n >>= 2
 	}
@@ -90,22 +95,19 @@ func (l *load) queued(due, cost int64) {
 
 // before returns how long a job with that deadline has to wait.
 func (l *load) before(due int64, now time.Time) int64 {
-	var sum int64
 	n := l.tick(due)
-	sum = l.sums[sumKey{0, n}] // those of the same tick count as earlier
+	ahead := l.sums[sumKey{0, n}] // those of the same tick count as earlier
 	for level := range int8(loadLevels) {
 		for i := range n & 3 {
-			sum += l.sums[sumKey{level, n&^3 | i}]
+			ahead = ahead.plus(l.sums[sumKey{level, n&^3 | i}])
 		}
 		n >>= 2
 	}
-	since := int64(now.Sub(l.began))
-	sum += max(l.charged-(l.count*since-l.starts), 0)
-	// A worker that has nothing to do now does not wait for those that have.
-	if l.count < l.workers && sum > 0 && len(l.sums) == 0 {
-		return 0
+	if ahead.jobs+l.count < l.workers {
+		return 0 // there is a worker that has nothing to do
 	}
-	return sum / max(l.workers, 1)
+	rest := l.charged - (l.count*int64(now.Sub(l.began)) - l.starts) // of what runs
+	return (ahead.cost + max(rest, 0)) / l.workers
 }
 
 func (l *load) started(job core.Job, cost int64) {

@@ -39,7 +39,7 @@ func TestPriority_AgingBound(t *testing.T) {
 func TestPriority_AgingOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewPriority(scheduler.Aging(10*time.Second), scheduler.NewFIFO))
-		order := queued(t, s, func(e *core.Engine, l *log) {
+		order := queued(t, s, func(e *core.Engine, l *runs) {
 			submit := func(at time.Duration, p core.Priority) {
 				must(core.SubmitWith(t.Context(), e, core.Attributes{Priority: p}, l.task(fmt.Sprint(p, at))))
 			}
