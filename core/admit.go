@@ -180,7 +180,7 @@ func (e *Engine) storeFor(job Job) error {
 	if e.in.scheduler == nil {
 		return e.store(job)
 	}
-	err := e.schedRefuse(job, (*Engine).callApart)
+	err := e.schedRefuse(job, true)
 	if err == nil {
 		err = e.schedPushApart(job)
 	}

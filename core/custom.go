@@ -65,13 +65,19 @@ func (e *Engine) wakeScheduled() {
 	}
 }
 
-// schedRefuse returns why the scheduler does not want job, if so.
-func (e *Engine) schedRefuse(job Job, call func(*Engine, *schedCall) error) error {
+// schedRefuse returns why the scheduler does not want job, if so. The call is made
+// apart for a job of somebody else.
+func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
 	if e.in.optional.refuser == nil {
 		return nil
 	}
 	c := schedCall{method: methodRefuse, job: job}
-	if err := call(e, &c); err != nil {
+	if apart {
+		err = e.callApart(&c)
+	} else {
+		err = e.call(&c)
+	}
+	if err != nil {
 		e.reportFailed(&c, err)
 		return err
 	}
@@ -80,7 +86,7 @@ func (e *Engine) schedRefuse(job Job, call func(*Engine, *schedCall) error) erro
 
 // schedPush stores job, or says why it is refused.
 func (e *Engine) schedPush(job Job) error {
-	if err := e.schedRefuse(job, (*Engine).call); err != nil {
+	if err := e.schedRefuse(job, false); err != nil {
 		return err
 	}
 	c := schedCall{method: methodPush, job: job}
