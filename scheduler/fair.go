@@ -195,7 +195,12 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 			s.place(t, false)
 			continue
 		}
-		t.tally.started()
+		if t.tally.isInline(job) {
+			completed(t.jobs, job)
+			s.recount(t)
+			continue
+		}
+		t.tally.started(job)
 		s.started(t, job)
 		if s.recount(t); t.credit <= 0 {
 			s.move(t, &s.ready)

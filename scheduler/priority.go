@@ -138,8 +138,12 @@ func (s *Priority) popLevel(i, worker int) (core.Job, bool) {
 		return core.Job{}, false
 	}
 	job, ok := s.level[i].Pop(worker)
+	for ok && s.reserve.tally[i].isInline(job) {
+		completed(s.level[i], job)
+		job, ok = s.level[i].Pop(worker)
+	}
 	if ok {
-		s.reserve.started(i)
+		s.reserve.note(i, job, (*tally).started)
 		if s.came[i].count > 0 {
 			s.came[i].popFirst()
 		}

@@ -36,13 +36,7 @@ func (r *reserve) allows(level int) bool {
 	return true
 }
 
-func (r *reserve) started(level int) {
-	if r.active {
-		r.tally[level].started()
-	}
-}
-
-// note passes on what happens to a job of the level that has started.
+// note passes on what happens to a job of the level.
 func (r *reserve) note(level int, job core.Job, what func(*tally, core.Job)) {
 	if r.active {
 		what(&r.tally[level], job)

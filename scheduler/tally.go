@@ -6,28 +6,33 @@ import "github.com/uptutu/goman/core"
 // of their own, unless they wait inside. Those that were claimed run on the worker of
 // who waits for them, and do not count.
 //
-// A job may leave a scheduler twice, by a claim and by its dead entry, and is completed
-// as often, so what counts is the balance.
+// An inner scheduler may keep the entry of a job that was claimed. If it comes out while
+// the job runs, the engine must not see it: it would complete it, and that could not be
+// told from the job's own end.
 type tally struct {
 	running int
-	inline  map[core.Job]int      // claimed and not completed
+	inline  map[core.Job]struct{} // claimed and not completed
 	away    map[core.Job]struct{} // popped, but without a worker
 }
 
-func (t *tally) started() { t.running++ }
+func (t *tally) started(core.Job) { t.running++ }
 
 func (t *tally) claimed(job core.Job) {
 	if t.inline == nil {
-		t.inline = make(map[core.Job]int)
+		t.inline = make(map[core.Job]struct{})
 	}
-	t.inline[job]++
+	t.inline[job] = struct{}{}
+}
+
+// isInline reports whether job was claimed, so that an entry of it is dead.
+func (t *tally) isInline(job core.Job) bool {
+	_, ok := t.inline[job]
+	return ok
 }
 
 func (t *tally) completed(job core.Job) {
-	if n := t.inline[job]; n > 0 {
-		if delete(t.inline, job); n > 1 {
-			t.inline[job] = n - 1
-		}
+	if t.isInline(job) {
+		delete(t.inline, job)
 	} else if _, ok := t.away[job]; ok {
 		delete(t.away, job)
 	} else {
@@ -36,7 +41,7 @@ func (t *tally) completed(job core.Job) {
 }
 
 func (t *tally) yielded(job core.Job) {
-	if _, ok := t.away[job]; ok || t.inline[job] > 0 {
+	if _, ok := t.away[job]; ok || t.isInline(job) {
 		return
 	}
 	if t.away == nil {
