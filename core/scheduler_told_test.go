@@ -127,7 +127,7 @@ func TestScheduler_Refuser(t *testing.T) {
 // single lets one job run at a time, but for those that hold no worker.
 type single struct {
 	line
-	running, most    int
+	running          int
 	yielded, resumed int
 	out              map[core.Job]bool
 }
