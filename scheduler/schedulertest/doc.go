@@ -19,6 +19,7 @@
 //	Completion     both of these, with many jobs that have started and not ended
 //	Claim          a job that may not start is not allowed to; a holder has not ended
 //	Sweep          each entry is asked about once, what is dropped never comes out
+//	Waits          tasks that wait inside hold nothing up for good
 //	Resize         whatever the number of workers, all come out in the end
 //	Bound          a job waits no longer than the Spec says, whoever else comes
 //	Nesting        an inner scheduler is told all that it asks to be told

@@ -23,6 +23,8 @@ type driver struct {
 	running []core.Job       // started and not completed
 	ever    map[core.Job]bool
 
+	free bool // see Spec.Free
+
 	found error
 	trace []note
 }
@@ -51,7 +53,7 @@ func newDriver(spec *Spec, m *mint, random *rand.Rand, judged fault) (*driver, e
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{s: s, mint: m, random: random, judged: judged,
+	d := &driver{s: s, mint: m, random: random, judged: judged, free: spec.Free,
 		stored: map[core.Job]int{}, dead: map[core.Job]int{}, ever: map[core.Job]bool{}}
 	if spec.Model != nil {
 		d.model = spec.Model()
@@ -193,6 +195,29 @@ func (d *driver) complete(i int, again bool) {
 	}
 	if again {
 		d.push(job)
+	}
+}
+
+// yield lets all that run wait without a worker, then another start, and then go on in
+// any order, or end first.
+func (d *driver) yield() {
+	y, ok := d.s.(core.Yielder)
+	if !ok {
+		return
+	}
+	waiting := slices.Clone(d.running)
+	for _, job := range waiting {
+		d.note("Yielded(%s)", job)
+		y.Yielded(job)
+	}
+	// With nobody on a worker, nothing that may start is held back by a limit.
+	if live := len(d.order); !d.pop() && live > 0 && d.free {
+		d.fail(faultLost, "Pop gives out nothing, although all that run wait, and %d jobs are stored", live)
+	}
+	d.random.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
+	for _, job := range waiting {
+		d.note("Resumed(%s)", job)
+		y.Resumed(job)
 	}
 }
 

@@ -110,6 +110,7 @@ var properties = []property{
 	{"Completion", modelled, false, sequences(faultOrder|faultIdle, mix{push: 5, pop: 6, complete: 2, again: 1})},
 	{"Claim", direct, false, sequences(faultClaim|faultOrder|faultTwice, mix{push: 4, pop: 2, complete: 2, again: 1, claim: 4})},
 	{"Sweep", sweeps, false, sequences(faultSweep|faultOrder|faultTwice|faultLost, mix{push: 6, pop: 2, complete: 2, sweep: 1, claim: 1})},
+	{"Waits", direct, false, sequences(faultLost|faultTwice, mix{push: 4, pop: 5, complete: 2, again: 1, claim: 3, yield: 2})},
 	{"Resize", direct, false, sequences(faultLost|faultTwice, mix{push: 4, pop: 3, complete: 3, resize: 3})},
 	{"Bound", func(s *Spec) bool { return s.Bound != nil }, true, checkBound},
 	{"Nesting", func(s *Spec) bool { return s.Nest != nil }, false, checkNesting},
@@ -132,7 +133,7 @@ func sweeps(s *Spec) bool {
 }
 
 // mix is how often each call is made, in proportion.
-type mix struct{ push, pop, complete, again, claim, sweep, resize int }
+type mix struct{ push, pop, complete, again, claim, sweep, resize, yield int }
 
 // sequences checks random sequences of calls, short ones first.
 func sequences(judged fault, m mix) func(*Spec, effort) error {
@@ -177,7 +178,7 @@ const enoughJobs = 1000
 
 // step makes one call. pool are the jobs that can be pushed.
 func (d *driver) step(m mix, pool *[]int) {
-	n := d.random.IntN(m.push + m.pop + m.complete + m.again + m.claim + m.sweep + m.resize)
+	n := d.random.IntN(m.push + m.pop + m.complete + m.again + m.claim + m.sweep + m.resize + m.yield)
 	is := func(share int) bool {
 		n -= share
 		return n < 0 && n >= -share
@@ -209,6 +210,8 @@ func (d *driver) step(m mix, pool *[]int) {
 			}
 			return chosen[job]
 		})
+	case is(m.yield):
+		d.yield()
 	case is(m.resize):
 		d.resized(1 + d.random.IntN(4))
 	}

@@ -24,6 +24,9 @@ type Spec struct {
 	// Step is how much time passes with each job that starts while Bound is tested,
 	// in a testing/synctest bubble; 0 for schedulers that know no time.
 	Step time.Duration
+	// Free tells that no job is held back for one that waits inside: whatever limits
+	// there are count only those that hold a worker.
+	Free bool
 	// Nest makes the scheduler over others, made by inner. Nil: it does not nest.
 	Nest func(inner func() (core.Scheduler, error)) (core.Scheduler, error)
 	// Kinds is the number of different jobs, and Kind tells their attributes, and
