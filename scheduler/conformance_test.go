@@ -71,7 +71,7 @@ var nests = []struct {
 		return scheduler.NewFairWith(scheduler.FairConfig{Weight: weight, ByTime: true}, in)
 	}, tenants},
 	{"Fair InFlight", func(in inner) (core.Scheduler, error) {
-		return scheduler.NewFairWith(scheduler.FairConfig{InFlight: 2}, in)
+		return scheduler.NewFairWith(scheduler.FairConfig{InFlight: 1}, in)
 	}, nil},
 	{"Keyed", func(in inner) (core.Scheduler, error) { return scheduler.NewKeyed(1, in) }, lanes(1)},
 	{"Keyed 3", func(in inner) (core.Scheduler, error) { return scheduler.NewKeyed(3, in) }, lanes(3)},

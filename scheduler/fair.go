@@ -32,13 +32,13 @@ import (
 // for a tenant that has jobs, besides its scheduler, and none for one that has not.
 type Fair struct {
 	cfg  FairConfig
-	make func() (core.Scheduler, error)
+	make func() (nested, error)
 	told settings
 
 	tenants map[string]*tenant
 	most    int // tenants at once since the map was made
 	count   int // stored jobs
-	spare   core.Scheduler
+	spare   *nested
 
 	ready tenantList  // the ring of those with jobs that may start
 	turn  bool        // the first of them has been given the credit of its turn
@@ -50,6 +50,21 @@ type Fair struct {
 	quantum int64 // what it took when this round began
 	turns   int   // given in this round
 	starts  map[core.Job]startedJobs
+}
+
+// settings is what the engine has told, for an inner scheduler that is made later.
+type settings struct {
+	workers int
+	wake    func()
+}
+
+func (s *settings) tell(inner *nested) {
+	if s.wake != nil {
+		inner.SetWaker(s.wake)
+	}
+	if s.workers > 0 {
+		inner.Resized(s.workers)
+	}
 }
 
 // FairConfig tells how a Fair is made. The zero value is valid.
@@ -73,7 +88,7 @@ const MaxWeight = 1 << 20
 // tenant is one that has a job.
 type tenant struct {
 	name   string
-	jobs   core.Scheduler
+	jobs   *nested
 	weight int64
 	credit int64 // in jobs or nanoseconds
 	usual  int64 // what its jobs take
@@ -111,7 +126,7 @@ func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fa
 	}
 	s := &Fair{
 		cfg:     cfg,
-		make:    func() (core.Scheduler, error) { return makeInner("Fair", inner) },
+		make:    func() (nested, error) { return makeNested("Fair", inner) },
 		tenants: make(map[string]*tenant),
 		began:   time.Now(),
 		quantum: 1,
@@ -119,11 +134,11 @@ func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fa
 	if cfg.ByTime {
 		s.starts = make(map[core.Job]startedJobs)
 	}
-	var err error
-	s.spare, err = s.make()
+	first, err := s.make()
 	if err != nil {
 		return nil, err
 	}
+	s.spare = &first
 	return s, nil
 }
 
@@ -154,9 +169,11 @@ func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
 	}
 	s.spare = nil
 	if t.jobs == nil {
-		if t.jobs, err = s.make(); err != nil {
+		made, err := s.make()
+		if err != nil {
 			return nil, false, err
 		}
+		t.jobs = &made
 		s.told.tell(t.jobs)
 	}
 	return t, false, nil
@@ -191,13 +208,6 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 		if !ok {
 			poor = 0
 			s.move(t, &s.held)
-			s.recount(t) // it may have dropped dead entries
-			s.place(t, false)
-			continue
-		}
-		if t.tally.isInline(job) {
-			completed(t.jobs, job)
-			s.recount(t)
 			continue
 		}
 		t.tally.started(job)
@@ -260,7 +270,7 @@ func (s *Fair) Completed(job core.Job) {
 	if s.cfg.ByTime {
 		s.settle(t, job)
 	}
-	completed(t.jobs, job)
+	t.jobs.Completed(job)
 	s.recount(t)
 	s.place(t, true)
 }

@@ -23,7 +23,7 @@ func (s *Fair) Claim(job core.Job) (holder core.Job, ok bool) {
 	if t == nil {
 		return core.Job{}, false
 	}
-	if holder, ok = claim(t.jobs, job); ok {
+	if holder, ok = t.jobs.Claim(job); ok {
 		t.tally.claimed(job)
 		s.started(t, job)
 		s.recount(t)
@@ -36,7 +36,7 @@ func (s *Fair) Claim(job core.Job) (holder core.Job, ok bool) {
 func (s *Fair) Sweep(drop func(core.Job) bool) {
 	for _, name := range slices.Sorted(maps.Keys(s.tenants)) {
 		t := s.tenants[name]
-		sweep(t.jobs, drop)
+		t.jobs.Sweep(drop)
 		s.recount(t)
 		s.place(t, false)
 	}
@@ -46,10 +46,10 @@ func (s *Fair) Sweep(drop func(core.Job) bool) {
 func (s *Fair) Resized(workers int) {
 	s.told.workers = workers
 	for _, t := range s.tenants {
-		resized(t.jobs, workers)
+		t.jobs.Resized(workers)
 	}
 	if s.spare != nil {
-		resized(s.spare, workers)
+		s.spare.Resized(workers)
 	}
 	s.woken.Store(true)
 }
@@ -61,10 +61,10 @@ func (s *Fair) SetWaker(wake func()) {
 		wake()
 	}
 	if s.spare != nil {
-		setWaker(s.spare, s.told.wake)
+		s.spare.SetWaker(s.told.wake)
 	}
 	for _, t := range s.tenants {
-		setWaker(t.jobs, s.told.wake)
+		t.jobs.SetWaker(s.told.wake)
 	}
 }
 
@@ -77,16 +77,16 @@ func (s *Fair) Refuse(job core.Job) error {
 	if !known {
 		defer func() { s.spare = t.jobs }()
 	}
-	return refuse(t.jobs, job)
+	return t.jobs.Refuse(job)
 }
 
 // Yielded implements core.Yielder.
-func (s *Fair) Yielded(job core.Job) { s.wait(job, (*tally).yielded, yielded) }
+func (s *Fair) Yielded(job core.Job) { s.wait(job, (*tally).yielded, (*nested).Yielded) }
 
 // Resumed implements core.Yielder.
-func (s *Fair) Resumed(job core.Job) { s.wait(job, (*tally).resumed, resumed) }
+func (s *Fair) Resumed(job core.Job) { s.wait(job, (*tally).resumed, (*nested).Resumed) }
 
-func (s *Fair) wait(job core.Job, count func(*tally, core.Job), tell func(core.Scheduler, core.Job)) {
+func (s *Fair) wait(job core.Job, count func(*tally, core.Job), tell func(*nested, core.Job)) {
 	if t := s.tenants[job.Tenant()]; t != nil {
 		count(&t.tally, job)
 		tell(t.jobs, job)

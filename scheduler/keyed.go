@@ -29,7 +29,7 @@ import (
 // memory returns to its base.
 type Keyed struct {
 	perKey  int
-	jobs    core.Scheduler // those that may start
+	jobs    nested // those that may start
 	lanes   map[string]*lane
 	most    int // lanes at once since the map was made
 	waiting int // jobs that stand in the lanes
@@ -60,7 +60,7 @@ func NewKeyed[S core.Scheduler](perKey int, inner func() (S, error)) (*Keyed, er
 	if perKey < 1 {
 		return nil, invalidf("%d tasks of a key at a time: allowed is 1 or more", perKey)
 	}
-	jobs, err := makeInner("Keyed", inner)
+	jobs, err := makeNested("Keyed", inner)
 	if err != nil {
 		return nil, err
 	}
@@ -127,23 +127,13 @@ func (l *lane) find(job core.Job, started bool) *place {
 
 // Pop implements core.Scheduler.
 func (s *Keyed) Pop(worker int) (core.Job, bool) {
-	for {
-		job, ok := s.jobs.Pop(worker)
-		if !ok {
-			return core.Job{}, false
-		}
-		key := job.Key()
-		if key == "" {
-			return job, true
-		}
-		if p := s.lanes[key].find(job, false); p != nil {
+	job, ok := s.jobs.Pop(worker)
+	if ok && job.Key() != "" {
+		if p := s.lanes[job.Key()].find(job, false); p != nil {
 			p.started = true
-			return job, true
 		}
-		// The dead entry of a job that was claimed. The engine must not see it: the
-		// job may be waiting in its lane again, and would start before its turn.
-		completed(s.jobs, job)
 	}
+	return job, ok
 }
 
 // Len implements core.Scheduler.
@@ -155,7 +145,7 @@ func (s *Keyed) Keys() int { return len(s.lanes) }
 
 // Completed implements core.Completer.
 func (s *Keyed) Completed(job core.Job) {
-	completed(s.jobs, job)
+	s.jobs.Completed(job)
 	key := job.Key()
 	if key == "" {
 		return
@@ -210,11 +200,11 @@ func (s *Keyed) drop(l *lane) {
 func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
 	key := job.Key()
 	if key == "" {
-		return claim(s.jobs, job)
+		return s.jobs.Claim(job)
 	}
 	l := s.lanes[key]
 	if p := l.find(job, false); p != nil {
-		holder, ok = claim(s.jobs, job)
+		holder, ok = s.jobs.Claim(job)
 		p.started = ok
 		return holder, ok
 	}
@@ -228,7 +218,7 @@ func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
 // their lanes, which come in the order of their keys.
 func (s *Keyed) Sweep(drop func(core.Job) bool) {
 	var moved []*lane
-	sweep(s.jobs, func(job core.Job) bool {
+	s.jobs.Sweep(func(job core.Job) bool {
 		if !drop(job) {
 			return false
 		}
@@ -256,19 +246,19 @@ func (s *Keyed) Sweep(drop func(core.Job) bool) {
 }
 
 // Resized implements core.Resizer.
-func (s *Keyed) Resized(workers int) { resized(s.jobs, workers) }
+func (s *Keyed) Resized(workers int) { s.jobs.Resized(workers) }
 
 // SetWaker implements core.WakerSetter.
-func (s *Keyed) SetWaker(wake func()) { setWaker(s.jobs, wake) }
+func (s *Keyed) SetWaker(wake func()) { s.jobs.SetWaker(wake) }
 
 // Refuse implements core.Refuser.
-func (s *Keyed) Refuse(job core.Job) error { return refuse(s.jobs, job) }
+func (s *Keyed) Refuse(job core.Job) error { return s.jobs.Refuse(job) }
 
 // Yielded implements core.Yielder.
-func (s *Keyed) Yielded(job core.Job) { yielded(s.jobs, job); s.wait(job, true) }
+func (s *Keyed) Yielded(job core.Job) { s.jobs.Yielded(job); s.wait(job, true) }
 
 // Resumed implements core.Yielder.
-func (s *Keyed) Resumed(job core.Job) { resumed(s.jobs, job); s.wait(job, false) }
+func (s *Keyed) Resumed(job core.Job) { s.jobs.Resumed(job); s.wait(job, false) }
 
 func (s *Keyed) wait(job core.Job, away bool) {
 	if s.perKey == 1 {

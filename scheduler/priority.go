@@ -34,7 +34,7 @@ type Priority struct {
 	wake     func()
 	start    time.Time
 
-	level   [levels]core.Scheduler
+	level   [levels]nested
 	came    [levels]ring[int64] // when the jobs of a level came, one for each
 	reserve reserve
 }
@@ -102,7 +102,7 @@ func NewPriority[S core.Scheduler](cfg PriorityConfig, inner func() (S, error)) 
 	}
 	for i := range s.level {
 		var err error
-		if s.level[i], err = makeInner("Priority", inner); err != nil {
+		if s.level[i], err = makeNested("Priority", inner); err != nil {
 			return nil, fmt.Errorf("scheduler: level %v: %w", core.Priority(i+1), err)
 		}
 	}
@@ -138,17 +138,12 @@ func (s *Priority) popLevel(i, worker int) (core.Job, bool) {
 		return core.Job{}, false
 	}
 	job, ok := s.level[i].Pop(worker)
-	for ok && s.reserve.tally[i].isInline(job) {
-		completed(s.level[i], job)
-		job, ok = s.level[i].Pop(worker)
-	}
 	if ok {
 		s.reserve.note(i, job, (*tally).started)
 		if s.came[i].count > 0 {
 			s.came[i].popFirst()
 		}
 	}
-	s.settle(i) // it may have dropped dead entries
 	return job, ok
 }
 
@@ -189,8 +184,8 @@ func (s *Priority) settle(i int) {
 
 // Len implements core.Scheduler.
 func (s *Priority) Len() (n int) {
-	for _, level := range s.level {
-		n += level.Len()
+	for i := range s.level {
+		n += s.level[i].Len()
 	}
 	return n
 }
@@ -199,14 +194,14 @@ func (s *Priority) Len() (n int) {
 func (s *Priority) Completed(job core.Job) {
 	i := levelOf(job)
 	s.reserve.note(i, job, (*tally).completed)
-	completed(s.level[i], job)
+	s.level[i].Completed(job)
 }
 
 // Claim implements core.Claimer. The job runs on the worker of who waits for it, so
 // it takes no other one away.
 func (s *Priority) Claim(job core.Job) (holder core.Job, ok bool) {
 	i := levelOf(job)
-	if holder, ok = claim(s.level[i], job); ok {
+	if holder, ok = s.level[i].Claim(job); ok {
 		s.reserve.note(i, job, (*tally).claimed)
 		s.settle(i)
 	}
@@ -215,8 +210,8 @@ func (s *Priority) Claim(job core.Job) (holder core.Job, ok bool) {
 
 // Sweep implements core.Sweeper. Among levels the lower ones come first.
 func (s *Priority) Sweep(drop func(core.Job) bool) {
-	for i, level := range s.level {
-		sweep(level, drop)
+	for i := range s.level {
+		s.level[i].Sweep(drop)
 		s.settle(i)
 	}
 }
@@ -224,8 +219,8 @@ func (s *Priority) Sweep(drop func(core.Job) bool) {
 // Resized implements core.Resizer.
 func (s *Priority) Resized(workers int) {
 	s.reserve.resized(workers, s.reserved)
-	for _, level := range s.level {
-		resized(level, workers)
+	for i := range s.level {
+		s.level[i].Resized(workers)
 	}
 	if s.wake != nil && s.reserve.active && s.Len() > 0 {
 		s.wake() // there may be a worker for what was held back
@@ -235,24 +230,24 @@ func (s *Priority) Resized(workers int) {
 // SetWaker implements core.WakerSetter.
 func (s *Priority) SetWaker(wake func()) {
 	s.wake = wake
-	for _, level := range s.level {
-		setWaker(level, wake)
+	for i := range s.level {
+		s.level[i].SetWaker(wake)
 	}
 }
 
 // Refuse implements core.Refuser.
-func (s *Priority) Refuse(job core.Job) error { return refuse(s.level[levelOf(job)], job) }
+func (s *Priority) Refuse(job core.Job) error { return s.level[levelOf(job)].Refuse(job) }
 
 // Yielded implements core.Yielder.
 func (s *Priority) Yielded(job core.Job) {
 	i := levelOf(job)
 	s.reserve.note(i, job, (*tally).yielded)
-	yielded(s.level[i], job)
+	s.level[i].Yielded(job)
 }
 
 // Resumed implements core.Yielder.
 func (s *Priority) Resumed(job core.Job) {
 	i := levelOf(job)
 	s.reserve.note(i, job, (*tally).resumed)
-	resumed(s.level[i], job)
+	s.level[i].Resumed(job)
 }

@@ -6,9 +6,8 @@ import "github.com/uptutu/goman/core"
 // of their own, unless they wait inside. Those that were claimed run on the worker of
 // who waits for them, and do not count.
 //
-// An inner scheduler may keep the entry of a job that was claimed. If it comes out while
-// the job runs, the engine must not see it: it would complete it, and that could not be
-// told from the job's own end.
+// Functions may run several times at once, but are never claimed, and never wait as a
+// task.
 type tally struct {
 	running int
 	inline  map[core.Job]struct{} // claimed and not completed
@@ -24,7 +23,6 @@ func (t *tally) claimed(job core.Job) {
 	t.inline[job] = struct{}{}
 }
 
-// isInline reports whether job was claimed, so that an entry of it is dead.
 func (t *tally) isInline(job core.Job) bool {
 	_, ok := t.inline[job]
 	return ok

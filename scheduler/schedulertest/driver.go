@@ -276,6 +276,9 @@ func (d *driver) sweep(choose func(core.Job) bool) {
 		return false
 	})
 	over = true
+	if _, holds := d.s.(core.Completer); holds && len(dropped) > 1 {
+		d.judged &^= faultOrder // the order in which it lets go what they held back is open
+	}
 	for job, n := range d.stored {
 		if n > 0 && asked[job] != n+d.dead[job] {
 			d.fail(faultSweep, "Sweep asks %d times about %s, which is stored once", asked[job], job)
