@@ -40,30 +40,28 @@ func TestPriority_AgingOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewPriority(scheduler.Aging(10*time.Second), scheduler.NewFIFO))
 		order := queued(t, s, func(e *core.Engine, l *runs) {
-			submit := func(at time.Duration, p core.Priority) {
-				must(core.SubmitWith(t.Context(), e, core.Attributes{Priority: p}, l.task(fmt.Sprint(p, at))))
+			submit := func(second int, p core.Priority) {
+				must(core.SubmitWith(t.Context(), e, core.Attributes{Priority: p}, l.task(fmt.Sprint(p, second))))
 			}
 			for at := range 12 {
-				seconds := time.Duration(at) * 4
-				submit(seconds, core.Low)
-				submit(seconds, core.High)
-				submit(seconds, core.Critical)
+				submit(4*at, core.Low)
+				submit(4*at, core.High)
+				submit(4*at, core.Critical)
 				time.Sleep(4 * time.Second)
 			}
 		})
 		var want []string
 		type entry struct {
 			name string
-			at   time.Duration
+			at   int
 		}
 		var entries []entry
 		for _, p := range []core.Priority{core.Critical, core.High, core.Low} { // of equal ones the higher first
 			for at := range 12 {
-				seconds := time.Duration(at) * 4
-				entries = append(entries, entry{fmt.Sprint(p, seconds), seconds*time.Second - time.Duration(p)*10*time.Second})
+				entries = append(entries, entry{fmt.Sprint(p, 4*at), 4*at - 10*int(p)})
 			}
 		}
-		slices.SortStableFunc(entries, func(a, b entry) int { return int((a.at - b.at) / time.Second) })
+		slices.SortStableFunc(entries, func(a, b entry) int { return a.at - b.at })
 		for _, e := range entries {
 			want = append(want, e.name)
 		}
