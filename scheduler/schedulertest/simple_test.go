@@ -215,3 +215,48 @@ func (p *passing) Resumed(job core.Job) {
 		y.Resumed(job)
 	}
 }
+
+// limited lets one job run at a time, but for those that wait inside.
+type limited struct {
+	bare
+	wrong   string
+	running int
+	away    map[core.Job]bool
+}
+
+func newLimited(wrong string) func() (core.Scheduler, error) {
+	return func() (core.Scheduler, error) { return &limited{wrong: wrong, away: map[core.Job]bool{}}, nil }
+}
+
+func (l *limited) Pop(worker int) (core.Job, bool) {
+	if l.running > 0 {
+		return core.Job{}, false
+	}
+	job, ok := l.bare.Pop(worker)
+	if ok {
+		l.running++
+	}
+	return job, ok
+}
+
+func (l *limited) Completed(job core.Job) {
+	if l.away[job] {
+		delete(l.away, job)
+	} else {
+		l.running--
+	}
+}
+
+func (l *limited) Yielded(job core.Job) {
+	if l.wrong != "counts who waits" {
+		l.away[job] = true
+		l.running--
+	}
+}
+
+func (l *limited) Resumed(job core.Job) {
+	if l.away[job] {
+		delete(l.away, job)
+		l.running++
+	}
+}

@@ -38,6 +38,8 @@ func simpleSpec(wrong string) Spec {
 	return Spec{New: newSimple(wrong), Model: inLine, Bound: func(queued int) int { return queued }}.complete()
 }
 
+func limitedSpec(wrong string) Spec { return Spec{New: newLimited(wrong), Free: true}.complete() }
+
 func passingSpec(wrong string) Spec {
 	nest := newPassing(wrong)
 	return Spec{
@@ -48,6 +50,7 @@ func passingSpec(wrong string) Spec {
 
 func TestRun_Correct(t *testing.T) {
 	t.Run("simple", func(t *testing.T) { Run(t, simpleSpec("")) })
+	t.Run("limited", func(t *testing.T) { Run(t, limitedSpec("")) })
 	t.Run("passing", func(t *testing.T) { Run(t, passingSpec("")) })
 	t.Run("without optional interfaces", func(t *testing.T) {
 		Run(t, Spec{New: func() (core.Scheduler, error) { return new(bare), nil }, Model: FIFO, Step: time.Millisecond,
@@ -90,6 +93,7 @@ var wrong = []struct {
 	{simpleSpec, "drops the next one too", []string{"Sweep"}},
 	{simpleSpec, "turns the order around", []string{"Sweep"}},
 	{simpleSpec, "stops at one worker", []string{"Resize"}},
+	{limitedSpec, "counts who waits", []string{"Waits"}},
 	{passingSpec, "drops the error", []string{"Nesting"}},
 	{passingSpec, "Completed", []string{"Nesting"}},
 	{passingSpec, "Claim", []string{"Nesting"}},
