@@ -200,7 +200,11 @@ func fullRound(s *Spec, policy core.RejectPolicy, random *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	<-started
+	select {
+	case <-started:
+	case <-ctx.Done():
+		return errors.New("the first task does not start")
+	}
 	var ran [20]atomic.Int32
 	var futures [20]*core.Future[int]
 	for i := range futures {
