@@ -180,7 +180,10 @@ func (e *Engine) storeFor(job Job) error {
 	if e.in.scheduler == nil {
 		return e.store(job)
 	}
-	err := e.schedPushApart(job)
+	err := e.schedRefuse(job, true)
+	if err == nil {
+		err = e.schedPushApart(job)
+	}
 	if err == nil {
 		e.countStored()
 	}

@@ -145,8 +145,20 @@ func WithCancelGrace(d time.Duration) Option { return func(c *Config) { c.Cancel
 // WithAcceptChildren sets Config.AcceptChildren.
 func WithAcceptChildren() Option { return func(c *Config) { c.AcceptChildren = true } }
 
-// WithScheduler sets Config.Scheduler.
-func WithScheduler(s Scheduler) Option { return func(c *Config) { c.Scheduler = s } }
+// WithScheduler sets Config.Scheduler. The values of a function that returns a
+// scheduler and an error can be passed as they are: New then reports that error.
+func WithScheduler(s Scheduler, err ...error) Option {
+	if err := errors.Join(err...); err != nil {
+		s = notMade{err: err}
+	}
+	return func(c *Config) { c.Scheduler = s }
+}
+
+// notMade stands for a scheduler that could not be made.
+type notMade struct {
+	Scheduler
+	err error
+}
 
 // WithInterceptors adds to Config.Interceptors.
 func WithInterceptors(list ...Interceptor) Option {
@@ -221,6 +233,9 @@ func (c *Config) Validate() error {
 		if fn == nil {
 			fault("Interceptors[%d] is nil", i)
 		}
+	}
+	if s, ok := c.Scheduler.(notMade); ok {
+		fault("Scheduler: %w", s.err)
 	}
 	if isNilScheduler(c.Scheduler) {
 		fault("Scheduler holds a nil pointer: leave it nil for the built-in one")

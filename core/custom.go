@@ -21,6 +21,8 @@ type optional struct {
 	claimer   Claimer
 	sweeper   Sweeper
 	resizer   Resizer
+	refuser   Refuser
+	yielder   Yielder
 
 	wakes atomic.Uint32 // how often the waker was called
 
@@ -41,6 +43,8 @@ func (e *Engine) useScheduler(s Scheduler) {
 	in.optional.claimer, _ = s.(Claimer)
 	in.optional.sweeper, _ = s.(Sweeper)
 	in.optional.resizer, _ = s.(Resizer)
+	in.optional.refuser, _ = s.(Refuser)
+	in.optional.yielder, _ = s.(Yielder)
 	if w, ok := s.(WakerSetter); ok {
 		w.SetWaker(e.wakeScheduled)
 	}
@@ -61,8 +65,30 @@ func (e *Engine) wakeScheduled() {
 	}
 }
 
+// schedRefuse returns why the scheduler does not want job, if so. The call is made
+// apart for a job of somebody else.
+func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
+	if e.in.optional.refuser == nil {
+		return nil
+	}
+	c := schedCall{method: methodRefuse, job: job}
+	if apart {
+		err = e.callApart(&c)
+	} else {
+		err = e.call(&c)
+	}
+	if err != nil {
+		e.reportFailed(&c, err)
+		return err
+	}
+	return c.err
+}
+
 // schedPush stores job, or says why it is refused.
 func (e *Engine) schedPush(job Job) error {
+	if err := e.schedRefuse(job, false); err != nil {
+		return err
+	}
 	c := schedCall{method: methodPush, job: job}
 	return e.schedPushed(job, &c, e.call(&c))
 }
@@ -266,6 +292,52 @@ func (e *Engine) sweepDeadScheduled() {
 // isDeadScheduled reports whether an entry of the scheduler is dead.
 func (e *Engine) isDeadScheduled(job Job) bool {
 	return !job.waits() || e.in.optional.stored[job] == 0
+}
+
+// schedYielded tells the scheduler that the jobs of w are about to wait without a
+// worker. The caller has the right to use the slot of w.
+func (e *Engine) schedYielded(w *worker) {
+	if e.in.optional.yielder == nil {
+		return
+	}
+	e.in.lock()
+	s := w.slot.Load()
+	if s == nil {
+		s = &e.outside
+	}
+	s.mu.Lock()
+	w.running(func(job Job) {
+		if !slices.Contains(w.unordered, job) {
+			w.yielded = append(w.yielded, job)
+		}
+	})
+	s.mu.Unlock()
+	e.schedTell(methodYielded, w.yielded)
+	e.in.visible.Store(true)
+	e.in.mu.Unlock()
+}
+
+// schedResumed tells the scheduler that they have one again.
+func (e *Engine) schedResumed(w *worker) {
+	if len(w.yielded) == 0 {
+		return
+	}
+	e.in.lock()
+	e.schedTell(methodResumed, w.yielded)
+	e.in.mu.Unlock()
+	clear(w.yielded)
+	w.yielded = w.yielded[:0]
+}
+
+// schedTell calls a method of the scheduler's for each of the jobs. The caller holds
+// in.mu.
+func (e *Engine) schedTell(m method, jobs []Job) {
+	for _, job := range jobs {
+		c := schedCall{method: m, job: job}
+		if err := e.call(&c); err != nil {
+			e.reportFailed(&c, err)
+		}
+	}
 }
 
 // resized tells the user's scheduler how many workers there are.

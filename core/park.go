@@ -251,6 +251,7 @@ func (l *lot) judgeWatch() {
 func (w *worker) giveUpSlot() {
 	point.At(point.HandOver)
 	e, l := w.engine, &w.engine.lot
+	e.schedYielded(w)
 	s := w.slot.Load()
 	w.slot.Store(nil)
 	l.mu.Lock()
@@ -267,6 +268,11 @@ func (w *worker) giveUpSlot() {
 
 // takeSlotBack gets w a slot again, before any new work starts.
 func (w *worker) takeSlotBack() {
+	w.awaitSlot()
+	w.engine.schedResumed(w)
+}
+
+func (w *worker) awaitSlot() {
 	point.At(point.TakeBack)
 	e, l := w.engine, &w.engine.lot
 	l.mu.Lock()

@@ -29,21 +29,26 @@ const (
 	methodClaim
 	methodSweep
 	methodResized
+	methodRefuse
+	methodYielded
+	methodResumed
 )
 
 func (m method) String() string {
-	return "scheduler's " + [...]string{"Push", "Pop", "Len", "Completed", "Claim", "Sweep", "Resized"}[m]
+	return "scheduler's " + [...]string{"Push", "Pop", "Len", "Completed", "Claim", "Sweep", "Resized",
+		"Refuse", "Yielded", "Resumed"}[m]
 }
 
 // schedCall is one call of a method, with its arguments and its results. It is not
 // a closure, which would be allocated, since it may go to another goroutine.
 type schedCall struct {
 	method method
-	job    Job // argument of Push, Completed and Claim; result of Pop
+	job    Job // argument of Push, Completed, Claim, Refuse, Yielded and Resumed; result of Pop
 	holder Job // result of Claim
 	n      int // argument of Pop and Resized, result of Len
 	ok     bool
 	drop   func(Job) bool
+	err    error // result of Refuse
 }
 
 func (in *intake) perform(c *schedCall) {
@@ -62,6 +67,12 @@ func (in *intake) perform(c *schedCall) {
 		o.sweeper.Sweep(c.drop)
 	case methodResized:
 		o.resizer.Resized(c.n)
+	case methodRefuse:
+		c.err = o.refuser.Refuse(c.job)
+	case methodYielded:
+		o.yielder.Yielded(c.job)
+	case methodResumed:
+		o.yielder.Resumed(c.job)
 	}
 }
 
@@ -136,7 +147,8 @@ func (e *Engine) schedExited(c *schedCall) {
 		return // who holds the locks waits for this goroutine
 	}
 	in.visible.Store(true)
-	if r := c.job.record(); r != nil && c.method == methodPush {
+	pushed := c.method == methodPush || c.method == methodRefuse
+	if r := c.job.record(); r != nil && pushed {
 		r.retire(phaseQueued) // Push may have stored it: it must never start
 	}
 	if s := in.optional.slot; s != nil {
@@ -144,7 +156,7 @@ func (e *Engine) schedExited(c *schedCall) {
 		s.mu.Unlock()
 	}
 	in.mu.Unlock()
-	if c.method == methodPush {
+	if pushed {
 		_ = e.refuse(reasonInternal, err)
 	}
 	e.notify()

@@ -12,7 +12,8 @@ import "unsafe"
 // excepted). They may call the methods of a Job; but Job.Deadline calls the context
 // given to Submit, which is bound by the same rules then.
 //
-// Push must accept every job: capacity is counted by the engine. A Push that panics
+// Push must accept every job: capacity is counted by the engine, and who wants to
+// refuse one for another reason is a Refuser. A Push that panics
 // refuses the job, with an error that matches ErrPanicked, and the job never
 // starts, even if it was stored. A Pop that panics counts as one that has nothing,
 // a Claim as one that refuses. Each panic is logged. A method that calls
@@ -25,8 +26,8 @@ import "unsafe"
 // one call of Completer.Completed, even if the engine drops it because it
 // was cancelled in the meantime.
 //
-// The optional interfaces are Completer, Claimer, Sweeper, Resizer and
-// WakerSetter. A whole scheduler in a few lines stands in the example.
+// The optional interfaces are Completer, Claimer, Sweeper, Resizer, WakerSetter,
+// Refuser and Yielder. A whole scheduler in a few lines stands in the example.
 type Scheduler interface {
 	// Push stores job.
 	Push(job Job)
@@ -82,6 +83,29 @@ type WakerSetter interface {
 	// SetWaker is called before the first Push. wake may be called from any
 	// goroutine, also from within the scheduler's methods; it never blocks.
 	SetWaker(wake func())
+}
+
+// Refuser is a Scheduler that may refuse a task at the door.
+type Refuser interface {
+	// Refuse is called before the first Push of a job, when there is room for it. An
+	// error refuses the job: it is the Reason of the *RefusedError that the submitter
+	// is given, and Rejections.Internal counts it. A job that is run again is not
+	// asked about.
+	Refuse(job Job) error
+}
+
+// Yielder is a Scheduler that wants to know which of the jobs that have started hold
+// no worker at the moment, because they wait for something inside: one that limits
+// how many run at a time would otherwise hold back what they wait for.
+type Yielder interface {
+	// Yielded is called when the worker that runs job is about to take other work,
+	// since job waits, or runs a task in place that does. After the call the engine
+	// asks Pop again.
+	Yielded(job Job)
+	// Resumed is called when job has a worker again: that is not up to the
+	// scheduler. It may come after Completed, if a goroutine that job has left
+	// behind was waiting.
+	Resumed(job Job)
 }
 
 // isNilScheduler reports whether s is not nil but holds a nil pointer.

@@ -78,7 +78,7 @@ type Rejections struct {
 	Context  uint64 // the caller's context ended
 	Full     uint64 // no room in the queue
 	Discard  uint64 // Go under RejectDiscardNewest
-	Internal uint64 // the scheduler or the OnFull function failed
+	Internal uint64 // the scheduler or the OnFull function failed, or a Refuser refused
 }
 
 // Total returns the sum.

@@ -33,6 +33,10 @@ type worker struct {
 	job    Job   // what the loop has started and not ended
 	nested []Job // the same for tasks that run inside it, the innermost last
 
+	// Those of them that the scheduler was told of as waiting without a worker. Who
+	// gives the slot away for a wait takes it back, and nobody else looks.
+	yielded []Job
+
 	// Guarded by the same mutex.
 	forsaken  bool  // job was given up by a forced stop
 	unordered []Job // those nested that their submitter runs here: the scheduler never had them

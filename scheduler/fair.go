@@ -1,0 +1,386 @@
+package scheduler
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// Fair gives the tenants of the tasks (core.Attributes.Tenant) their turns, each a
+// share by its weight: whatever one tenant submits delays the others by its share
+// only. Tasks of nobody are those of tenant "". Each tenant has a scheduler of its
+// own, which orders its jobs.
+//
+// It is deficit round robin (M. Shreedhar and G. Varghese, Efficient Fair Queueing
+// using Deficit Round Robin, SIGCOMM 1995), over tenants that come and go: one exists
+// as long as it has a job that waits or runs, and one that comes again stands at the
+// end of the ring. A turn lets as many jobs start as the tenant's weight says; or,
+// ByTime, jobs of as much running time as the usual job takes, times the weight. How
+// long a job takes is known when it has ended, so it is charged what the tenant's
+// jobs usually take, and the rest then. A tenant that leaves leaves its credit, and
+// its debt, behind.
+//
+// Waiting: by count, the k-th job of a tenant of weight w starts in its ceil(k/w)-th
+// turn at the latest, and between two turns of a tenant each other one starts no more
+// jobs than its weight. That holds for tenants that are neither at their limit nor
+// held back by their own scheduler, and counts entries of cancelled jobs, of which
+// there are never more than live ones, but for 64.
+//
+// Cost: a look-up of the tenant for each Push and end, and the turn, at any number of
+// tenants (BenchmarkScheduler); ByTime two looks at the clock. Memory: about 200 bytes
+// for a tenant that has jobs, besides its scheduler, and none for one that has not.
+type Fair struct {
+	cfg  FairConfig
+	make func() (nested, error)
+	told settings
+
+	tenants map[string]*tenant
+	most    int // tenants at once since the map was made
+	count   int // stored jobs
+	spare   *nested
+
+	ready tenantList  // the ring of those with jobs that may start
+	turn  bool        // the first of them has been given the credit of its turn
+	held  tenantList  // those whose own scheduler gives none out
+	woken atomic.Bool // the waker was called since
+
+	began   time.Time
+	usual   int64 // what a job takes, in nanoseconds
+	quantum int64 // what it took when this round began
+	turns   int   // given in this round
+	starts  map[core.Job]startedJobs
+}
+
+// settings is what the engine has told, for an inner scheduler that is made later.
+type settings struct {
+	workers int
+	wake    func()
+}
+
+func (s *settings) tell(inner *nested) {
+	if s.wake != nil {
+		inner.SetWaker(s.wake)
+	}
+	if s.workers > 0 {
+		inner.Resized(s.workers)
+	}
+}
+
+// FairConfig tells how a Fair is made. The zero value is valid.
+type FairConfig struct {
+	// Weight tells a tenant's weight, each time that it comes to have jobs, 1 to
+	// MaxWeight; what lies outside counts as the nearest. The default is 1 for all.
+	Weight func(tenant string) int
+	// InFlight is how many workers the tasks of one tenant may occupy at a time, 0 for
+	// any number. A task that waits inside occupies none, and one that runs in place of
+	// who waits for it takes none; when a task goes on after a wait, the tenant may be
+	// above its limit until another task of it has ended.
+	InFlight int
+	// ByTime shares running time and not the number of tasks. The time counts from
+	// the start to the end of a task, what it waits inside included.
+	ByTime bool
+}
+
+// MaxWeight is the largest weight of a tenant.
+const MaxWeight = 1 << 20
+
+// tenant is one that has a job.
+type tenant struct {
+	name   string
+	jobs   *nested
+	weight int64
+	credit int64 // in jobs or nanoseconds
+	usual  int64 // what its jobs take
+	queued int
+	tally  tally
+	alive  int // started and not completed
+
+	list       *tenantList // that it is in; nil without a job that may start, or at its limit
+	next, prev *tenant
+}
+
+type tenantList struct {
+	first, last *tenant
+	count       int
+}
+
+// startedJobs is when a job was started, and what it was charged. A function may run
+// several times at once: then it is the sum.
+type startedJobs struct {
+	count   int64
+	at      int64
+	charged int64
+}
+
+// NewFair makes a Fair of tenants of equal weight, by number of tasks, first in, first
+// out. The error is nil: see NewFIFO.
+func NewFair() (*Fair, error) { return NewFairWith(FairConfig{}, NewFIFO) }
+
+// NewFairWith makes a Fair whose tenants' own schedulers are made by inner: NewFIFO,
+// or a function of the user's. If that fails later on, the job is refused for which
+// it was called.
+func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fair, error) {
+	if cfg.InFlight < 0 {
+		return nil, invalidf("%d tasks in flight for a tenant: allowed is 1 or more, or 0 for any number", cfg.InFlight)
+	}
+	s := &Fair{
+		cfg:     cfg,
+		make:    func() (nested, error) { return makeNested("Fair", inner) },
+		tenants: make(map[string]*tenant),
+		began:   time.Now(),
+		quantum: 1,
+	}
+	if cfg.ByTime {
+		s.starts = make(map[core.Job]startedJobs)
+	}
+	first, err := s.make()
+	if err != nil {
+		return nil, err
+	}
+	s.spare = &first
+	return s, nil
+}
+
+// Push implements core.Scheduler.
+func (s *Fair) Push(job core.Job) {
+	t, known, err := s.tenant(job)
+	if err != nil {
+		panic(err) // a new job was refused before; this one is run again
+	}
+	t.jobs.Push(job)
+	if !known {
+		s.tenants[t.name] = t
+		s.most = max(s.most, len(s.tenants))
+	}
+	s.recount(t)
+	s.place(t, true)
+}
+
+// tenant returns the tenant of job, made if need be, but not kept yet.
+func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
+	name := job.Tenant()
+	if t = s.tenants[name]; t != nil {
+		return t, true, nil
+	}
+	t = &tenant{name: name, weight: 1, usual: s.usual, jobs: s.spare}
+	if s.cfg.Weight != nil {
+		t.weight = int64(min(max(s.cfg.Weight(name), 1), MaxWeight))
+	}
+	s.spare = nil
+	if t.jobs == nil {
+		made, err := s.make()
+		if err != nil {
+			return nil, false, err
+		}
+		t.jobs = &made
+		s.told.tell(t.jobs)
+	}
+	return t, false, nil
+}
+
+// Pop implements core.Scheduler.
+func (s *Fair) Pop(worker int) (core.Job, bool) {
+	if s.woken.Swap(false) {
+		for s.held.first != nil {
+			s.move(s.held.first, &s.ready)
+		}
+	}
+	for poor := 0; s.ready.first != nil; {
+		if poor == s.ready.count { // all have had their turns, and none could pay
+			s.skip()
+			poor = 0
+		}
+		t := s.ready.first
+		if !s.turn {
+			s.turn = true
+			if s.turns++; s.turns >= s.ready.count { // the same for all in a round
+				s.turns, s.quantum = 0, max(s.usual, 1)
+			}
+			t.credit += s.share(t)
+		}
+		if t.credit <= 0 {
+			poor++
+			s.move(t, &s.ready)
+			continue
+		}
+		job, ok := t.jobs.Pop(worker)
+		if !ok {
+			poor = 0
+			s.move(t, &s.held)
+			continue
+		}
+		t.tally.started(job)
+		s.started(t, job)
+		if s.recount(t); t.credit <= 0 {
+			s.move(t, &s.ready)
+		}
+		s.place(t, false)
+		return job, true
+	}
+	return core.Job{}, false
+}
+
+// share is what a tenant is given at its turn.
+func (s *Fair) share(t *tenant) int64 {
+	if s.cfg.ByTime {
+		return t.weight * s.quantum
+	}
+	return t.weight
+}
+
+// skip gives all tenants the credit of the turns that pass before the first of them
+// can pay, but for the last of these.
+func (s *Fair) skip() {
+	turns := int64(-1)
+	for t := s.ready.first; t != nil; t = t.next {
+		if n := -t.credit / s.share(t); turns < 0 || n < turns {
+			turns = n
+		}
+	}
+	for t := s.ready.first; t != nil; t = t.next {
+		t.credit += turns * s.share(t)
+	}
+}
+
+// started counts and charges a job that starts.
+func (s *Fair) started(t *tenant, job core.Job) {
+	t.alive++
+	if !s.cfg.ByTime {
+		t.credit--
+		return
+	}
+	charge := max(t.usual, 1)
+	t.credit -= charge
+	running := s.starts[job]
+	running.count++
+	running.at += s.now()
+	running.charged += charge
+	s.starts[job] = running
+}
+
+// Completed implements core.Completer.
+func (s *Fair) Completed(job core.Job) {
+	t := s.tenants[job.Tenant()]
+	if t == nil {
+		return
+	}
+	t.alive--
+	t.tally.completed(job)
+	if s.cfg.ByTime {
+		s.settle(t, job)
+	}
+	t.jobs.Completed(job)
+	s.recount(t)
+	s.place(t, true)
+}
+
+// settle charges a job what it has taken.
+func (s *Fair) settle(t *tenant, job core.Job) {
+	running := s.starts[job]
+	if running.count == 0 {
+		return
+	}
+	at, charged := running.at/running.count, running.charged/running.count
+	if running.count == 1 {
+		delete(s.starts, job)
+	} else {
+		s.starts[job] = startedJobs{running.count - 1, running.at - at, running.charged - charged}
+	}
+	took := max(s.now()-at, 1)
+	t.credit += charged - took
+	t.usual = average(t.usual, took)
+	s.usual = average(s.usual, took)
+}
+
+// average is the moving average of about the last eight values.
+func average(old, value int64) int64 {
+	if old == 0 {
+		return value
+	}
+	return old + (value-old)/8
+}
+
+func (s *Fair) now() int64 { return int64(time.Since(s.began)) }
+
+// recount asks the tenant's scheduler how many jobs it has left.
+func (s *Fair) recount(t *tenant) {
+	n := t.jobs.Len()
+	s.count += n - t.queued
+	t.queued = n
+}
+
+// place puts a tenant where it belongs after something has changed. again tells that
+// its own scheduler may give out a job where it did not before.
+func (s *Fair) place(t *tenant, again bool) {
+	limited := s.cfg.InFlight > 0 && t.tally.running >= s.cfg.InFlight
+	switch {
+	case t.queued == 0 || limited:
+		if s.move(t, nil); t.queued == 0 && t.alive == 0 {
+			s.forget(t)
+		}
+	case t.list == nil || again && t.list == &s.held:
+		s.move(t, &s.ready)
+	}
+}
+
+// forget drops a tenant that has no job any more.
+func (s *Fair) forget(t *tenant) {
+	delete(s.tenants, t.name)
+	if s.spare == nil {
+		s.spare = t.jobs
+	}
+	if s.most >= 128 && len(s.tenants) <= s.most/8 { // a map does not shrink
+		s.most = len(s.tenants)
+		tenants := make(map[string]*tenant, s.most)
+		for name, t := range s.tenants {
+			tenants[name] = t
+		}
+		s.tenants = tenants
+	}
+}
+
+// move puts a tenant at the end of a list, or of none. Its turn is over if it has one;
+// who leaves the ring keeps no credit, but a debt.
+func (s *Fair) move(t *tenant, to *tenantList) {
+	if t.list == &s.ready {
+		if t == s.ready.first {
+			s.turn = false
+		}
+		if to != t.list {
+			t.credit = min(t.credit, 0)
+		}
+	}
+	if from := t.list; from != nil {
+		from.remove(t)
+	}
+	if to != nil {
+		to.append(t)
+	}
+}
+
+func (l *tenantList) append(t *tenant) {
+	t.list, t.prev, t.next = l, l.last, nil
+	if l.last == nil {
+		l.first = t
+	} else {
+		l.last.next = t
+	}
+	l.last = t
+	l.count++
+}
+
+func (l *tenantList) remove(t *tenant) {
+	if t.prev == nil {
+		l.first = t.next
+	} else {
+		t.prev.next = t.next
+	}
+	if t.next == nil {
+		l.last = t.prev
+	} else {
+		t.next.prev = t.prev
+	}
+	t.list, t.prev, t.next = nil, nil, nil
+	l.count--
+}

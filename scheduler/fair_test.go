@@ -1,0 +1,185 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/queue"
+	"github.com/uptutu/goman/scheduler"
+	"github.com/uptutu/goman/scheduler/schedulertest"
+)
+
+// By count, and one at a time, the order is that of queue.Fair, which is tested against
+// the paper.
+func TestFair_IsDeficitRoundRobin(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		weights := map[string]int{"": 1, "a": 2, "b": 3, "c": 7}
+		weight := func(tenant string) int { return weights[tenant] }
+		reference := must(queue.NewFair(queue.FairConfig[string, int]{
+			Key:    func(item int) string { return [...]string{"", "a", "b", "c"}[item%4] },
+			Weight: weight,
+		}))
+		s := must(scheduler.NewFairWith(scheduler.FairConfig{Weight: weight}, scheduler.NewFIFO))
+		var want []string
+		order := queued(t, s, func(e *core.Engine, l *runs) {
+			for range 500 {
+				i := random.IntN(4000)
+				if !reference.TryPush(i) {
+					t.Fatal("the queue is full")
+				}
+				tenant := [...]string{"", "a", "b", "c"}[i%4]
+				must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: tenant}, l.task(fmt.Sprint(i))))
+			}
+			for {
+				i, ok := reference.TryPop()
+				if !ok {
+					break
+				}
+				want = append(want, fmt.Sprint(i))
+			}
+		})
+		if !slices.Equal(order, want) {
+			t.Fatalf("seed %d: ran %v\nwant %v", seed, order, want)
+		}
+	}
+}
+
+// A newcomer's first job waits for one turn of each other tenant.
+func TestFair_Bound(t *testing.T) {
+	schedulertest.Run(t, schedulertest.Spec{
+		New: func() (core.Scheduler, error) {
+			return scheduler.NewFairWith(scheduler.FairConfig{Weight: func(tenant string) int { return len(tenant) }}, scheduler.NewFIFO)
+		},
+		Kinds: 3, // tenants of weights 1, 2 and 3
+		Kind: func(i int) (core.Attributes, time.Duration) {
+			return core.Attributes{Tenant: [...]string{"a", "bb", "ccc"}[i]}, 0
+		},
+		// queued jobs of its own tenant take a turn of 5 others each.
+		Bound: func(queued int) int { return queued + (queued+1)*5 },
+	})
+}
+
+// ByTime two tenants share running time by weight, whatever their tasks take.
+func TestFair_ByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := must(scheduler.NewFairWith(scheduler.FairConfig{ByTime: true, Weight: func(tenant string) int {
+			return map[string]int{"short": 1, "long": 1, "double": 2}[tenant]
+		}}, scheduler.NewFIFO))
+		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+		if err := e.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		var spent [3]atomic.Int64
+		for i, kind := range []struct {
+			tenant string
+			takes  time.Duration
+		}{{"short", time.Millisecond}, {"long", 20 * time.Millisecond}, {"double", 3 * time.Millisecond}} {
+			for range 4000 {
+				must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: kind.tenant}, core.Func(func(context.Context) (int, error) {
+					time.Sleep(kind.takes)
+					spent[i].Add(int64(kind.takes))
+					return 0, nil
+				})))
+			}
+		}
+		if err := e.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		_ = e.Close(context.Background()) // hands the rest back
+		short, long, double := spent[0].Load(), spent[1].Load(), spent[2].Load()
+		if d := time.Duration(long - short); d < -60*time.Millisecond || d > 60*time.Millisecond {
+			t.Errorf("short tasks ran %v, long ones %v", time.Duration(short), time.Duration(long))
+		}
+		if d := time.Duration(double - 2*short); d < -120*time.Millisecond || d > 120*time.Millisecond {
+			t.Errorf("weight 1 ran %v, weight 2 %v", time.Duration(short), time.Duration(double))
+		}
+	})
+}
+
+// No tenant occupies more workers than it may, and the others get the rest.
+func TestFair_InFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := must(scheduler.NewFairWith(scheduler.FairConfig{InFlight: 2}, scheduler.NewFIFO))
+		e := engineFor(t, core.WithWorkers(8), core.WithUnboundedQueue(), core.WithScheduler(s))
+		var running, most [2]atomic.Int32
+		for i := range 100 {
+			tenant := i % 2
+			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: fmt.Sprint(tenant)}, core.Func(func(context.Context) (int, error) {
+				if n := running[tenant].Add(1); n > most[tenant].Load() {
+					most[tenant].Store(n)
+				}
+				time.Sleep(time.Second)
+				running[tenant].Add(-1)
+				return 0, nil
+			})))
+		}
+		began := time.Now()
+		if err := e.WaitIdle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); most[0].Load() != 2 || most[1].Load() != 2 || took != 25*time.Second {
+			t.Errorf("at most %d and %d ran, in %v; want 2, 2, 25s", most[0].Load(), most[1].Load(), took)
+		}
+	})
+}
+
+// A task may wait for others of its tenant, however few may run at a time.
+func TestFair_InFlightOfWaiters(t *testing.T) {
+	s := must(scheduler.NewFairWith(scheduler.FairConfig{InFlight: 1}, scheduler.NewFIFO))
+	e := engineFor(t, core.WithWorkers(3), core.WithQueueCapacity(3), core.WithScheduler(s))
+	ctx := soon(t)
+	var tree func(depth int) core.TaskFunc[int]
+	tree = func(depth int) core.TaskFunc[int] {
+		return core.Func(func(ctx context.Context) (int, error) {
+			sum := 1
+			for range depth {
+				n, err := core.RunWith(ctx, e, core.Attributes{Tenant: "t"}, tree(depth-1))
+				if err != nil {
+					return 0, err
+				}
+				sum += n
+			}
+			return sum, nil
+		})
+	}
+	var futures []*core.Future[int]
+	for range 20 {
+		futures = append(futures, must(core.SubmitWith(ctx, e, core.Attributes{Tenant: "t"}, tree(3))))
+	}
+	for _, f := range futures {
+		if n, err := f.Await(ctx); n != 16 || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+}
+
+// A tenant whose scheduler cannot be made costs its own tasks only.
+func TestFair_InnerFailsLater(t *testing.T) {
+	made, noMore := 0, errors.New("no more tenants")
+	s := must(scheduler.NewFairWith(scheduler.FairConfig{}, func() (*scheduler.FIFO, error) {
+		if made++; made > 2 {
+			return nil, noMore
+		}
+		return scheduler.NewFIFO()
+	}))
+	e := engineFor(t, core.WithWorkers(1), core.WithScheduler(s))
+	if err := e.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		_, err := core.SubmitWith(t.Context(), e, core.Attributes{Tenant: fmt.Sprint(i)}, core.Func(func(context.Context) (int, error) { return 0, nil }))
+		if refused := errors.Is(err, noMore); refused != (i >= 2) {
+			t.Errorf("tenant %d: %v", i, err)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/uptutu/goman/core"
+)
+
+// Keyed lets the tasks of one key (core.Attributes.Key) start in the order in which
+// they were submitted, one after another or at most so many at a time, while those of
+// different keys run side by side. Tasks without a key are not held back.
+//
+// Each key is a lane. The first of a lane, or as many as may run, stand in the nested
+// scheduler, which chooses among them: NewFIFO, or a Priority of the lanes' heads. No
+// worker belongs to a lane and no lane to another by a hash, so a slow task delays its
+// own key alone, and as long as any lane has a task that may start, no worker is idle.
+//
+// A task that is run again (core.Again) goes to the end of its lane. With one at a
+// time a task that waits for one of its own key that stands behind it would wait for
+// ever: it is given core.ErrDeadlock. With more at a time a task that waits inside
+// does not count, so the next may start; when it goes on there may be one too many
+// until another has ended. A Keyed within a Keyed makes no sense.
+//
+// Waiting: a task waits for those of its key before it, and then as the nested
+// scheduler says. Cost: a look-up of the key for each Push, Pop and end; the built-in
+// scheduler's time and about as much (BenchmarkScheduler). Memory: about 150 bytes for
+// a key that has tasks, none for one that has not. With many keys that are gone, the
+// memory returns to its base.
+type Keyed struct {
+	perKey  int
+	jobs    nested // those that may start
+	lanes   map[string]*lane
+	most    int // lanes at once since the map was made
+	waiting int // jobs that stand in the lanes
+	spare   []*lane
+}
+
+// lane is the jobs of a key.
+type lane struct {
+	key     string
+	waiting ring[core.Job]
+	out     []place // of those that may start or have started
+	places  [1]place
+}
+
+// place is a job that has left the line of its lane, until it is completed.
+type place struct {
+	job     core.Job
+	started bool
+	away    bool // it waits inside, without a worker
+}
+
+// spareLanes is how many unused lanes are kept.
+const spareLanes = 64
+
+// NewKeyed makes a Keyed that lets perKey tasks of one key run at a time, 1 or more,
+// over a scheduler that is made by inner: NewFIFO, or a function of the user's.
+func NewKeyed[S core.Scheduler](perKey int, inner func() (S, error)) (*Keyed, error) {
+	if perKey < 1 {
+		return nil, invalidf("%d tasks of a key at a time: allowed is 1 or more", perKey)
+	}
+	jobs, err := makeNested("Keyed", inner)
+	if err != nil {
+		return nil, err
+	}
+	return &Keyed{perKey: perKey, jobs: jobs, lanes: make(map[string]*lane)}, nil
+}
+
+// Push implements core.Scheduler.
+func (s *Keyed) Push(job core.Job) {
+	key := job.Key()
+	if key == "" {
+		s.jobs.Push(job)
+		return
+	}
+	l := s.lanes[key]
+	if l != nil && (l.waiting.count > 0 || l.full(s.perKey)) {
+		l.waiting.push(job)
+		s.waiting++
+		return
+	}
+	s.jobs.Push(job) // which may panic: then the lane does not know of job
+	if l == nil {
+		l = s.newLane(key)
+	}
+	l.out = append(l.out, place{job: job})
+}
+
+func (s *Keyed) newLane(key string) (l *lane) {
+	if n := len(s.spare); n > 0 {
+		l, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		l = new(lane)
+		l.out = l.places[:0]
+	}
+	l.key = key
+	s.lanes[key] = l
+	s.most = max(s.most, len(s.lanes))
+	return l
+}
+
+// full reports whether no job more of the lane may start.
+func (l *lane) full(perKey int) bool {
+	running := len(l.out)
+	if perKey > 1 {
+		for i := range l.out {
+			if l.out[i].away {
+				running--
+			}
+		}
+	}
+	return running >= perKey
+}
+
+// find returns the place of job, started or not.
+func (l *lane) find(job core.Job, started bool) *place {
+	if l != nil {
+		for i := range l.out {
+			if p := &l.out[i]; p.job == job && p.started == started {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// Pop implements core.Scheduler.
+func (s *Keyed) Pop(worker int) (core.Job, bool) {
+	job, ok := s.jobs.Pop(worker)
+	if ok && job.Key() != "" {
+		if p := s.lanes[job.Key()].find(job, false); p != nil {
+			p.started = true
+		}
+	}
+	return job, ok
+}
+
+// Len implements core.Scheduler.
+func (s *Keyed) Len() int { return s.jobs.Len() + s.waiting }
+
+// Keys returns how many keys have a task that waits or runs. Like all methods it may
+// be called by one goroutine at a time only: the engine's, while it runs.
+func (s *Keyed) Keys() int { return len(s.lanes) }
+
+// Completed implements core.Completer.
+func (s *Keyed) Completed(job core.Job) {
+	s.jobs.Completed(job)
+	key := job.Key()
+	if key == "" {
+		return
+	}
+	if l := s.lanes[key]; l != nil {
+		s.leave(l, l.find(job, true))
+		s.advance(l)
+	}
+}
+
+// leave takes the place p back.
+func (s *Keyed) leave(l *lane, p *place) {
+	if p == nil {
+		return
+	}
+	for i := range l.out {
+		if &l.out[i] == p {
+			l.out = slices.Delete(l.out, i, i+1)
+			return
+		}
+	}
+}
+
+// advance lets the next jobs of a lane start, and drops a lane without any.
+func (s *Keyed) advance(l *lane) {
+	for l.waiting.count > 0 && !l.full(s.perKey) {
+		job := l.waiting.popFirst()
+		s.waiting--
+		s.jobs.Push(job)
+		l.out = append(l.out, place{job: job})
+	}
+	if len(l.out) == 0 && l.waiting.count == 0 {
+		s.drop(l)
+	}
+}
+
+func (s *Keyed) drop(l *lane) {
+	delete(s.lanes, l.key)
+	if len(s.spare) < spareLanes && cap(l.out) == 1 && len(l.waiting.buffer) <= ringMin {
+		l.key = ""
+		s.spare = append(s.spare, l)
+	}
+	if s.most >= 128 && len(s.lanes) <= s.most/8 { // a map does not shrink
+		s.most = len(s.lanes)
+		lanes := make(map[string]*lane, s.most)
+		maps.Copy(lanes, s.lanes)
+		s.lanes = lanes
+	}
+}
+
+// Claim implements core.Claimer.
+func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
+	key := job.Key()
+	if key == "" {
+		return s.jobs.Claim(job)
+	}
+	l := s.lanes[key]
+	if p := l.find(job, false); p != nil {
+		holder, ok = s.jobs.Claim(job)
+		p.started = ok
+		return holder, ok
+	}
+	if l != nil && s.perKey == 1 && len(l.out) > 0 {
+		return l.out[0].job, false
+	}
+	return core.Job{}, false
+}
+
+// Sweep implements core.Sweeper. Jobs that may start come before those that wait in
+// their lanes, which come in the order of their keys.
+func (s *Keyed) Sweep(drop func(core.Job) bool) {
+	var moved []*lane
+	s.jobs.Sweep(func(job core.Job) bool {
+		if !drop(job) {
+			return false
+		}
+		if l := s.lanes[job.Key()]; l != nil {
+			if p := l.find(job, false); p != nil {
+				s.leave(l, p)
+				moved = append(moved, l)
+			}
+		}
+		return true
+	})
+	if s.waiting > 0 {
+		for _, key := range slices.Sorted(maps.Keys(s.lanes)) {
+			l := s.lanes[key]
+			before := l.waiting.count
+			l.waiting.deleteFunc(drop)
+			s.waiting -= before - l.waiting.count
+		}
+	}
+	for _, l := range moved {
+		if s.lanes[l.key] == l {
+			s.advance(l)
+		}
+	}
+}
+
+// Resized implements core.Resizer.
+func (s *Keyed) Resized(workers int) { s.jobs.Resized(workers) }
+
+// SetWaker implements core.WakerSetter.
+func (s *Keyed) SetWaker(wake func()) { s.jobs.SetWaker(wake) }
+
+// Refuse implements core.Refuser.
+func (s *Keyed) Refuse(job core.Job) error { return s.jobs.Refuse(job) }
+
+// Yielded implements core.Yielder.
+func (s *Keyed) Yielded(job core.Job) { s.jobs.Yielded(job); s.wait(job, true) }
+
+// Resumed implements core.Yielder.
+func (s *Keyed) Resumed(job core.Job) { s.jobs.Resumed(job); s.wait(job, false) }
+
+func (s *Keyed) wait(job core.Job, away bool) {
+	if s.perKey == 1 {
+		return
+	}
+	l := s.lanes[job.Key()]
+	if p := l.find(job, true); p != nil {
+		p.away = away
+		s.advance(l)
+	}
+}
