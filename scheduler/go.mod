@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/uptutu/goman/core v0.1.0
-	github.com/uptutu/goman/queue v0.1.0
+	pgregory.net/rapid v1.3.0
 )
 
 replace (

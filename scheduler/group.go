@@ -128,19 +128,17 @@ func NewGroup(config GroupConfig) (*Group, error) {
 	if g.name == "" {
 		g.name = "group"
 	}
-	g.roster.Store(g.newRoster(nil, nil))
+	seats := make([]*groupSeat, len(config.Engines))
+	weights := slices.Clone(config.Weights)
+	if weights == nil {
+		weights = slices.Repeat([]float64{DefaultWeight}, len(seats))
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i, e := range config.Engines {
-		weight := float64(DefaultWeight)
-		if config.Weights != nil {
-			weight = config.Weights[i]
-		}
-		if err := g.join(e, weight); err != nil {
-			g.removeHooks()
-			return nil, fmt.Errorf("%w: Engines[%d]: %w", core.ErrConfig, i, err)
-		}
+		seats[i] = g.seat(e)
 	}
+	g.roster.Store(g.newRoster(seats, weights))
 	return g, nil
 }
 
@@ -252,11 +250,14 @@ func (g *Group) Leave(engine *core.Engine) error {
 		if i < 0 {
 			return fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
 		}
-		g.roster.Store(g.newRoster(without(old.seats, i), without(old.weights, i)))
+		seats, weights := slices.Clone(old.seats), slices.Clone(old.weights)
+		g.roster.Store(g.newRoster(slices.Delete(seats, i, i+1), slices.Delete(weights, i, i+1)))
 		seat := old.seats[i]
 		seat.removeHooks()
-		g.leavers = append(g.leavers, newGroupLeaver(seat))
+		// First gone: a task that the look at the figures does not see is accepted after
+		// it, and whoever has submitted that sees gone, and calls late.
 		seat.gone.Store(true)
+		g.leavers = append(g.leavers, newGroupLeaver(seat))
 		return nil
 	})
 }
@@ -308,7 +309,7 @@ func (g *Group) change(what func() error) error {
 	return nil
 }
 
-// join gives engine a seat. The caller holds mu.
+// join takes engine in. The caller holds mu.
 func (g *Group) join(engine *core.Engine, weight float64) error {
 	old := g.roster.Load()
 	switch {
@@ -317,22 +318,24 @@ func (g *Group) join(engine *core.Engine, weight float64) error {
 	case len(old.engines) == MaxEngines:
 		return fmt.Errorf("%w: allowed are %d", ErrTooMany, MaxEngines)
 	}
-	seat := &groupSeat{engine: engine, place: g.placeOf(engine)}
+	seats, weights := slices.Clone(old.seats), slices.Clone(old.weights)
+	g.roster.Store(g.newRoster(append(seats, g.seat(engine)), append(weights, weight)))
+	return nil
+}
+
+// seat makes a seat for engine, and puts in the hooks that it needs. The caller holds mu.
+func (g *Group) seat(engine *core.Engine) *groupSeat {
+	s := &groupSeat{engine: engine, place: g.placeOf(engine)}
 	if g.balancer.countsLoad() {
-		remove, err := engine.AddHooks(seat.load.hooks())
-		if err != nil {
-			return err
-		}
-		seat.uncount = remove
+		s.uncount, _ = engine.AddHooks(s.load.hooks()) // no error: New has made the engine
 	}
 	now := engine.Stats()
-	seat.load.correct(now.Queued + now.Running)
-	seat.base = g.baseOf(engine, now)
+	s.load.correct(now.Queued + now.Running)
+	s.base = g.baseOf(engine, now)
 	if g.watched {
-		g.watch(seat)
+		g.watch(s)
 	}
-	g.roster.Store(g.newRoster(with(old.seats, seat), with(old.weights, weight)))
-	return nil
+	return s
 }
 
 // removeHooks takes back what the group has put into the engine.
@@ -344,12 +347,6 @@ func (s *groupSeat) removeHooks() {
 	if s.unwatch != nil {
 		s.unwatch()
 		s.unwatch = nil
-	}
-}
-
-func (g *Group) removeHooks() {
-	for _, s := range g.roster.Load().seats {
-		s.removeHooks()
 	}
 }
 
@@ -374,8 +371,3 @@ func (g *Group) newRoster(seats []*groupSeat, weights []float64) *groupRoster {
 	}
 	return r
 }
-
-// with and without return a copy of list with one more, or without the i-th.
-func with[E any](list []E, e E) []E { return append(slices.Clone(list), e) }
-
-func without[E any](list []E, i int) []E { return slices.Delete(slices.Clone(list), i, i+1) }

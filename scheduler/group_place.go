@@ -136,11 +136,12 @@ func (g *Group) askRoster(ctx context.Context, t *groupTry) groupAnswer {
 			return found
 		}
 	}
+	runs := found.full >= 0 // some engine does, and may have room soon
 	for _, shut := range []bool{false, true} {
 		for i, e := range r.engines {
 			switch {
 			case asked[i] || e.IsShutdown() && !shut:
-			case e.IsPaused() && found.full >= 0:
+			case runs && e.IsPaused():
 				asked[i] = true
 				found.reasons = append(found.reasons, fmt.Errorf("%w: engine %s", ErrPaused, e.Name()))
 			default:
@@ -156,7 +157,7 @@ func (g *Group) askRoster(ctx context.Context, t *groupTry) groupAnswer {
 // refusedBy notes the reason of engine i. It reports whether it is one that every engine
 // would have; then it is the only one.
 func (a *groupAnswer) refusedBy(ctx context.Context, i int, err error) (over bool) {
-	if errors.Is(err, core.ErrInvalid) || !isNilContext(ctx) && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if errors.Is(err, core.ErrInvalid) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		a.full, a.reasons = -1, []error{err}
 		return true
 	}

@@ -127,11 +127,11 @@ func (g *Group) leave(w *groupWaiter) {
 // watch has the engine of s tell of room. The caller holds g.mu.
 func (g *Group) watch(s *groupSeat) {
 	wake := g.room.wake
-	s.unwatch, _ = s.engine.AddHooks(core.Hooks{
+	s.unwatch, _ = s.engine.AddHooks(core.Hooks{ // no error: New has made the engine
 		Started: func(core.Job) { wake() },
 		Ended:   func(core.EndInfo) { wake() },
 		Changed: func(core.Change) { wake() },
-	}) // the error is for engines that New has not made: they do not join
+	})
 }
 
 func (r *groupRoom) isFirst(w *groupWaiter) bool {

@@ -97,8 +97,11 @@ func groupSubmitOn[T any](ctx context.Context, g *Group, attrs *core.Attributes,
 	if attrs != nil {
 		t.policy = attrs.Reject
 	}
-	if isNil(task) {
+	switch {
+	case isNil(task):
 		return nil, g.refuse(errNilTask())
+	case isNilContext(ctx):
+		return nil, g.refuse(errNilContext())
 	}
 	if err := g.place(ctx, &t); err != nil {
 		return nil, err
