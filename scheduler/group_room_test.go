@@ -218,10 +218,10 @@ func TestGroupRoom_NoRoomAnyMore(t *testing.T) {
 				}
 			}
 		}, ErrNoEngine},
-		"shutdown": {func(t *testing.T, g *Group) { go func() { _ = g.Shutdown(t.Context()) }() }, core.ErrClosed},
+		"shutdown": {func(t *testing.T, g *Group) { go func() { _ = g.Shutdown(context.Background()) }() }, core.ErrClosed},
 		"engines are shut down": {func(t *testing.T, g *Group) {
 			for _, e := range g.Engines() {
-				go func() { _ = e.Shutdown(t.Context()) }()
+				go func() { _ = e.Shutdown(context.Background()) }()
 			}
 		}, core.ErrClosed},
 	} {

@@ -70,7 +70,12 @@ func groupSubmit[T any](ctx context.Context, g *Group, attrs *core.Attributes, t
 	if g.room.waiting.Load() == 0 {
 		if asked = g.choose(r, nil, wish); asked >= 0 {
 			var f *core.Future[T]
-			if f, err = tryEngine(ctx, r.engines[asked], attrs, task); err == nil {
+			if attrs == nil {
+				f, err = core.TrySubmit(ctx, r.engines[asked], task)
+			} else {
+				f, err = core.TrySubmitWith(ctx, r.engines[asked], *attrs, task)
+			}
+			if err == nil {
 				g.landed(r.seats[asked])
 				return f, nil
 			}
@@ -82,20 +87,27 @@ func groupSubmit[T any](ctx context.Context, g *Group, attrs *core.Attributes, t
 // groupSubmitOn goes on with a submission that the engine of first choice has refused.
 func groupSubmitOn[T any](ctx context.Context, g *Group, attrs *core.Attributes, task core.Task[T], t groupTry) (*core.Future[T], error) {
 	var future *core.Future[T]
-	t.ask = func(e *core.Engine) (err error) {
-		future, err = tryEngine(ctx, e, attrs, task)
-		return err
+	var given core.Attributes // a copy: what the closures hold is allocated, also for those who do not get here
+	with := attrs != nil
+	if with {
+		given = *attrs
+		t.policy = given.Reject
 	}
-	t.insist = func(e *core.Engine) (err error) {
-		if attrs == nil {
-			future, err = core.Submit(ctx, e, task)
+	t.ask = func(e *core.Engine) (err error) {
+		if with {
+			future, err = core.TrySubmitWith(ctx, e, given, task)
 		} else {
-			future, err = core.SubmitWith(ctx, e, *attrs, task)
+			future, err = core.TrySubmit(ctx, e, task)
 		}
 		return err
 	}
-	if attrs != nil {
-		t.policy = attrs.Reject
+	t.insist = func(e *core.Engine) (err error) {
+		if with {
+			future, err = core.SubmitWith(ctx, e, given, task)
+		} else {
+			future, err = core.Submit(ctx, e, task)
+		}
+		return err
 	}
 	switch {
 	case isNil(task):
@@ -107,14 +119,6 @@ func groupSubmitOn[T any](ctx context.Context, g *Group, attrs *core.Attributes,
 		return nil, err
 	}
 	return future, nil
-}
-
-// tryEngine asks one engine, without waiting.
-func tryEngine[T any](ctx context.Context, e *core.Engine, attrs *core.Attributes, task core.Task[T]) (*core.Future[T], error) {
-	if attrs == nil {
-		return core.TrySubmit(ctx, e, task)
-	}
-	return core.TrySubmitWith(ctx, e, *attrs, task)
 }
 
 // Go runs fn on an engine of the group, fire and forget: see [core.Engine.Go]. If all
