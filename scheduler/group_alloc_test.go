@@ -111,8 +111,8 @@ func TestGroup_AllocReturnsToItsBase(t *testing.T) {
 	}
 	round(100)
 	base := live()
-	round(1000)
-	if after := live(); after > base+100_000 {
+	round(400)
+	if after := live(); after > base+60_000 {
 		t.Errorf("%d bytes before, %d after; %d leavers", base, after, len(g.leavers))
 	}
 }
