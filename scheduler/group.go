@@ -16,9 +16,12 @@ import (
 const (
 	// MaxEngines is how many engines a group may have.
 	MaxEngines = 1024
-	// MinWeight and MaxWeight bound the weight of an engine. DefaultWeight is the one of
-	// an engine that was given none.
-	MinWeight, MaxWeight, DefaultWeight = 0.001, 1e6, 1
+	// MinWeight is the least weight of an engine.
+	MinWeight = 0.001
+	// MaxWeight is the largest weight of an engine.
+	MaxWeight = 1_000_000
+	// DefaultWeight is the weight of an engine that was given none.
+	DefaultWeight = 1
 )
 
 // GroupConfig describes a [Group].
@@ -189,7 +192,7 @@ func checkEngine(e *core.Engine) error {
 
 func checkWeight(w float64) error {
 	if math.IsNaN(w) || w < MinWeight || w > MaxWeight {
-		return fmt.Errorf("%w: weight %v: allowed is %v to %v", core.ErrInvalid, w, MinWeight, float64(MaxWeight))
+		return fmt.Errorf("%w: weight %v: allowed is %v to %v", core.ErrInvalid, w, MinWeight, MaxWeight)
 	}
 	return nil
 }

@@ -112,8 +112,7 @@ func BenchmarkGroupFull(b *testing.B) {
 	}
 	for _, turns := range []int{0, 2_000, 200_000} {
 		b.Run(strconv.Itoa(turns)+"/one engine", func(b *testing.B) {
-			e, _ := core.New(core.WithWorkers(2), core.WithQueueCapacity(128))
-			defer e.Shutdown(context.Background())
+			e := groupEngine(b, core.WithWorkers(2), core.WithQueueCapacity(128))
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = e.Go(spin(turns))
@@ -122,11 +121,12 @@ func BenchmarkGroupFull(b *testing.B) {
 		b.Run(strconv.Itoa(turns)+"/group", func(b *testing.B) {
 			c := GroupConfig{}
 			for range 2 {
-				e, _ := core.New(core.WithWorkers(1), core.WithQueueCapacity(64))
-				c.Engines = append(c.Engines, e)
+				c.Engines = append(c.Engines, groupEngine(b, core.WithWorkers(1), core.WithQueueCapacity(64)))
 			}
-			g, _ := NewGroup(c)
-			defer g.Shutdown(context.Background())
+			g, err := NewGroup(c)
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = g.Go(spin(turns))

@@ -80,11 +80,11 @@ func (m *groupModel) takers() (list []*modelEngine) {
 // the model.
 func (m *groupModel) submitted(t *rapid.T, n, accepted int, err error) {
 	members := m.members()
-	room, most := 0, 0
+	room := 0
 	for _, e := range m.takers() {
 		room += e.capacity - e.queued
 	}
-	if most = min(n, room); accepted != most || (err == nil) != (accepted == n) {
+	if most := min(n, room); accepted != most || (err == nil) != (accepted == n) {
 		t.Fatalf("%d of %d were accepted, there was room for %d: %v", accepted, n, room, err)
 	}
 	m.accepted += uint64(accepted)

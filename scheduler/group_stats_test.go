@@ -114,7 +114,7 @@ func TestGroupStats_Late(t *testing.T) {
 	}
 	collected := make(chan struct{})
 	runtime.AddCleanup(e, func(c chan struct{}) { close(c) }, collected)
-	e = nil
+	e = nil //nolint:wastedassign // it is to be collected
 	if s := g.Stats(); s.Left.Succeeded != 1 {
 		t.Errorf("%+v", s)
 	}

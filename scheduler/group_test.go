@@ -377,7 +377,7 @@ func TestGroup_E_SCH_10_FunctionFails(t *testing.T) {
 		"huge":            {func([]*core.Engine, core.Attributes) int { return math.MaxInt }, false, ErrBalancer},
 		"panics":          {func([]*core.Engine, core.Attributes) int { panic("no") }, true, core.ErrPanicked},
 		"panics by error": {func([]*core.Engine, core.Attributes) int { panic(broken) }, true, broken},
-		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(nil) }, true, core.ErrPanicked},
+		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(any(nil)) }, true, core.ErrPanicked}, //nolint:govet // the case that is tested
 		"index panics":    {func(e []*core.Engine, _ core.Attributes) int { e[5].Name(); return 0 }, true, ErrBalancer},
 	} {
 		g := groupOf(t, ByFunc(c.fn), groupEngine(t), groupEngine(t))
