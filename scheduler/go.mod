@@ -3,6 +3,7 @@ module github.com/uptutu/goman/scheduler
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/uptutu/goman/core v0.1.0
 	pgregory.net/rapid v1.3.0
 )
