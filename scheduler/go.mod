@@ -7,6 +7,13 @@ require (
 	github.com/uptutu/goman/queue v0.1.0
 )
 
+require (
+	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/netresearch/go-cron v0.9.1 // indirect
+	go.uber.org/goleak v1.3.0 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
+)
+
 replace (
 	github.com/uptutu/goman/core => ../core
 	github.com/uptutu/goman/queue => ../queue

@@ -1,0 +1,186 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// A Delayed is the result of a task that runs once, at a time or after a delay. It comes from
+// [At], [After] and their like, and is resolved exactly once, also if the task is never submitted. Its
+// methods may be called by any number of goroutines.
+type Delayed[T any] struct {
+	entry *Entry
+
+	// Guarded by the timetable's mu.
+	settled bool
+	future  *core.Future[T]
+	err     error                  // why there is no future
+	moment  *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
+}
+
+// At runs task once at a time of the clock on the wall, at once if that has passed. The
+// error matches [ErrStopped] if tt has ended, or core.ErrInvalid; then there is no
+// Delayed, and the task never runs.
+func At[T any](tt *Timetable, when time.Time, task core.Task[T]) (*Delayed[T], error) {
+	return AtWith(tt, when, core.Attributes{}, task)
+}
+
+// AtWith is At with attributes for the engine. RejectCallerRuns is not allowed.
+func AtWith[T any](tt *Timetable, when time.Time, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
+	when = when.Round(0)
+	e := &Entry{wall: true, planned: when, written: "at " + when.Format(time.RFC3339Nano)}
+	return once(tt, e, attributes, task)
+}
+
+// After runs task once after a delay, which is at once if it is 0 or negative. It goes by the
+// monotonic clock: a change of the clock on the wall does not change the delay.
+// The errors are those of [At].
+func After[T any](tt *Timetable, delay time.Duration, task core.Task[T]) (*Delayed[T], error) {
+	return AfterWith(tt, delay, core.Attributes{}, task)
+}
+
+// AfterWith is After with attributes for the engine. RejectCallerRuns is not allowed.
+func AfterWith[T any](tt *Timetable, delay time.Duration, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
+	delay = max(delay, 0)
+	e := &Entry{planned: time.Now().Add(delay), written: fmt.Sprintf("after %v", delay)}
+	return once(tt, e, attributes, task)
+}
+
+func once[T any](tt *Timetable, e *Entry, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
+	if err := checkTask(tt, attributes, task); err != nil {
+		return nil, err
+	}
+	d := &Delayed[T]{entry: e}
+	e.tt, e.task, e.name, e.rules.Attributes = tt, task, nameOf(attributes, task), attributes
+	e.settle = func(err error) { d.settle(nil, err) }
+	e.submit = func(ctx context.Context) error {
+		future, err := core.SubmitWith(ctx, tt.engine, e.attributes(), task)
+		if err == nil {
+			tt.mu.Lock()
+			d.settle(future, nil)
+			tt.mu.Unlock()
+		}
+		return err
+	}
+	e.resubmit = func(to *Timetable, due time.Time) error {
+		_, err := AtWith(to, due, attributes, task)
+		return err
+	}
+	if err := tt.add(e); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// settle ends the time before the task is submitted. The caller holds mu.
+func (d *Delayed[T]) settle(future *core.Future[T], err error) {
+	d.settled, d.future, d.err = true, future, err
+	if d.moment != nil {
+		d.moment.Cancel()
+	}
+}
+
+// Future waits until the task has been submitted and returns the engine's future of it,
+// for what takes futures, such as core.AwaitAny. If the task is not submitted, the error says why: it
+// matches context.Canceled after CancelCause or Entry.Stop, core.ErrUndone and [ErrStopped]
+// after the end of the timetable, and otherwise is the engine's refusal. If ctx ends before that the
+// error is a *core.WaitError. Inside a task, give the task's context: the wait does not hold a worker up.
+func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
+	tt := d.entry.tt
+	tt.mu.Lock()
+	if !d.settled && d.moment == nil {
+		moment, err := tt.newMoment(d.entry.name)
+		if err != nil {
+			tt.mu.Unlock()
+			return nil, err
+		}
+		d.moment = moment
+	}
+	moment := d.moment
+	tt.mu.Unlock()
+	if moment != nil {
+		if _, err := moment.Await(ctx); !moment.IsDone() {
+			return nil, err
+		}
+	}
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	return d.future, d.err
+}
+
+// Await waits until the task has ended and returns its value and its error, as
+// core.Future.Await does, or the error of [Delayed.Future]. Inside a task, give the task's context:
+// the wait does not hold a worker up, and the task may run on this goroutine once it is due.
+func (d *Delayed[T]) Await(ctx context.Context) (T, error) {
+	future, err := d.Future(ctx)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return future.Await(ctx)
+}
+
+// Cancel is CancelCause with context.Canceled.
+func (d *Delayed[T]) Cancel() bool { return d.CancelCause(context.Canceled) }
+
+// CancelCause cancels the task. One that has not been submitted never will be, leaves the
+// timetable at once, and its result fails with a *core.CancelError; otherwise it is
+// core.Future.CancelCause. It reports whether this call made the difference.
+func (d *Delayed[T]) CancelCause(cause error) bool {
+	if cause == nil {
+		cause = context.Canceled
+	}
+	tt := d.entry.tt
+	tt.mu.Lock()
+	if future := d.future; future != nil {
+		tt.mu.Unlock()
+		return future.CancelCause(cause)
+	}
+	defer tt.mu.Unlock()
+	return d.entry.stop(cause)
+}
+
+// Entry returns the entry of the timetable, which tells when the task is due.
+func (d *Delayed[T]) Entry() *Entry { return d.entry }
+
+// newMoment returns a future that is resolved by being cancelled. It belongs to an
+// engine that is paused for ever and so has no goroutine. A channel would do, but not for a task that
+// waits: of futures the engine knows that the waiter's slot can do other work meanwhile. The caller holds mu.
+func (tt *Timetable) newMoment(task string) (*core.Future[struct{}], error) {
+	if tt.moments == nil {
+		moments, err := core.New(core.WithName(tt.name), core.WithWorkers(1), core.WithUnboundedQueue(), core.WithLogger(tt.config.Logger))
+		if err != nil {
+			return nil, err
+		}
+		moments.Pause()
+		tt.moments = moments
+	}
+	nothing := core.Func(func(context.Context) (struct{}, error) { return struct{}{}, nil })
+	return core.SubmitWith(context.Background(), tt.moments, core.Attributes{Name: task}, nothing)
+}
+
+// Undone is a task that was to run once and was handed back by [Timetable.Stop] before it
+// was submitted.
+type Undone struct {
+	// Name is the name of the task, Attributes are those that were given.
+	Name       string
+	Attributes core.Attributes
+	// Due is when it was to run, on the clock on the wall.
+	Due time.Time
+	// Task is the core.Task that was given.
+	Task any
+
+	resubmit func(to *Timetable, due time.Time) error
+}
+
+// Resubmit adds the task to another timetable, to run at the time Due, at once if that has
+// passed. Its result is not asked for; to await it, give Task to [At].
+func (u Undone) Resubmit(to *Timetable) error {
+	if u.resubmit == nil {
+		return notAllowed("the zero Undone holds no task")
+	}
+	return u.resubmit(to, u.Due)
+}

@@ -1,0 +1,78 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// MinPeriod is the shortest period of [Every].
+const MinPeriod = time.Millisecond
+
+// Every runs task every period, for the first time one period from now. Runs are
+// planned at multiples of the period, by the monotonic clock, so they do not drift; for a
+// pause of that length between runs let the task return core.Again. What the
+// task returns is asked for by nobody but [EntryInfo]. The error matches core.ErrInvalid, for
+// instance if the period is shorter than [MinPeriod], or [ErrStopped]; then there is no entry.
+func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entry, error) {
+	return EveryWith(tt, period, Rules{}, task)
+}
+
+// EveryWith is Every with rules: attributes, jitter, and what becomes of runs that are
+// missed or would overlap.
+func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
+	switch {
+	case every < MinPeriod:
+		return nil, notAllowed("the period is %v, allowed are %v and more", every, MinPeriod)
+	case rules.Jitter >= every:
+		return nil, notAllowed("the jitter is %v, allowed is less than the period of %v", rules.Jitter, every)
+	}
+	e := &Entry{plan: period{time.Now(), every}, written: fmt.Sprintf("every %v", every)}
+	return again(tt, e, rules, task)
+}
+
+// Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an
+// error that matches [ErrCron] if no instant ever comes, or the zone is missing. The other
+// errors are those of [Every].
+//
+// [CronSpec.Next] says what happens when clocks change for daylight-saving time, [Timetable] when
+// somebody sets them. Distances shorter than the jitter are allowed: then a run may be
+// due before the one ahead of it, and comes after it.
+func Cron[T any](tt *Timetable, expression string, zone *time.Location, task core.Task[T]) (*Entry, error) {
+	return CronWith(tt, expression, zone, Rules{}, task)
+}
+
+// CronWith is Cron with rules: attributes, jitter, and what becomes of runs that are
+// missed or would overlap.
+func CronWith[T any](tt *Timetable, expression string, zone *time.Location, rules Rules, task core.Task[T]) (*Entry, error) {
+	spec, err := ParseCron(expression, zone)
+	if err != nil {
+		return nil, err
+	}
+	return again(tt, &Entry{wall: true, plan: spec, written: spec.String()}, rules, task)
+}
+
+// again adds an entry that comes several times.
+func again[T any](tt *Timetable, e *Entry, rules Rules, task core.Task[T]) (*Entry, error) {
+	if err := rules.check(); err != nil {
+		return nil, err
+	}
+	if err := checkTask(tt, rules.Attributes, task); err != nil {
+		return nil, err
+	}
+	e.tt, e.name, e.rules = tt, nameOf(rules.Attributes, task), rules
+	e.submit = func(ctx context.Context) error {
+		future, err := core.SubmitWith(ctx, tt.engine, e.attributes(), task)
+		if err == nil {
+			future.OnDone(func(_ T, err error) { e.finished(err) })
+		}
+		return err
+	}
+	e.planFrom(e.plan.next(e.now()))
+	if err := tt.add(e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
