@@ -328,4 +328,3 @@ func BenchmarkCron(b *testing.B) {
 		}
 	})
 }
-

@@ -176,6 +176,8 @@ func (tt *Timetable) Stop() []Undone {
 	undone, moments := tt.undone, tt.moments
 	tt.undone, tt.moments = nil, nil
 	tt.mu.Unlock()
+	// The one that was being submitted came last.
+	slices.SortStableFunc(undone, func(a, b Undone) int { return a.Due.Compare(b.Due) })
 	if moments != nil {
 		_ = moments.Close(context.Background()) // it runs nothing, and nobody waits any more
 	}
