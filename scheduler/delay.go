@@ -57,7 +57,7 @@ func once[T any](tt *Timetable, e *Entry, attributes core.Attributes, task core.
 	e.tt, e.task, e.name, e.rules.Attributes = tt, task, nameOf(attributes, task), attributes
 	e.settle = func(err error) { d.settle(nil, err) }
 	e.submit = func(ctx context.Context) error {
-		future, err := core.SubmitWith(ctx, tt.engine, e.attributes(), task)
+		future, err := submit(ctx, e, task)
 		if err == nil {
 			tt.mu.Lock()
 			d.settle(future, nil)

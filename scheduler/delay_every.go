@@ -64,7 +64,7 @@ func again[T any](tt *Timetable, e *Entry, rules Rules, task core.Task[T]) (*Ent
 	}
 	e.tt, e.name, e.rules = tt, nameOf(rules.Attributes, task), rules
 	e.submit = func(ctx context.Context) error {
-		future, err := core.SubmitWith(ctx, tt.engine, e.attributes(), task)
+		future, err := submit(ctx, e, task)
 		if err == nil {
 			future.OnDone(func(_ T, err error) { e.finished(err) })
 		}

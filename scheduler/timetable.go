@@ -270,7 +270,7 @@ func (tt *Timetable) end(cause error) {
 		}
 	}
 	tt.ready = nil
-	if tt.current != nil {
+	if tt.current != nil && cause == nil { // an engine that ends refuses it itself
 		tt.giveUp(tt.reason)
 	}
 	notices, unhook := tt.notices, tt.unhook

@@ -83,6 +83,23 @@ func (tt *Timetable) submit(ctx context.Context, o occurrence) (err error) {
 	return o.entry.submit(planning{ctx, o.planned})
 }
 
+// submit hands task to the engine. If that is given up, by the end of ctx, at the moment
+// at which there was room, the engine has taken a task with a context that has ended. If it
+// has not started it counts as refused, so that it is handed back.
+func submit[T any](ctx context.Context, e *Entry, task core.Task[T]) (*core.Future[T], error) {
+	future, err := core.SubmitWith(ctx, e.tt.engine, e.attributes(), task)
+	if err != nil || ctx.Err() == nil {
+		return future, err
+	}
+	cause := context.Cause(ctx)
+	future.CancelCause(cause)
+	_, end := future.GetWithTimeout(time.Millisecond) // a worker may just be giving it up
+	if canceled, ok := end.(*core.CancelError); ok && !canceled.Started {
+		return nil, cause
+	}
+	return future, nil
+}
+
 // take returns the next occurrence. The caller holds mu.
 func (tt *Timetable) take() (o occurrence, ok bool) {
 	for tt.reason == nil {
