@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -12,7 +11,8 @@ import (
 // [At], [After] and their like, and is resolved exactly once, also if the task is never submitted. Its
 // methods may be called by any number of goroutines.
 type Delayed[T any] struct {
-	entry *Entry
+	entry Entry
+	task  core.Task[T]
 
 	// Guarded by the timetable's mu.
 	settled bool
@@ -30,9 +30,8 @@ func At[T any](tt *Timetable, when time.Time, task core.Task[T]) (*Delayed[T], e
 
 // AtWith is At with attributes for the engine. RejectCallerRuns is not allowed.
 func AtWith[T any](tt *Timetable, when time.Time, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
-	when = when.Round(0)
-	e := &Entry{wall: true, planned: when, written: "at " + when.Format(time.RFC3339Nano)}
-	return once(tt, e, attributes, task)
+	d := &Delayed[T]{task: task, entry: Entry{wall: true, planned: when.Round(0)}}
+	return d.addTo(tt, attributes)
 }
 
 // After runs task once after a delay, which is at once if it is 0 or negative. It goes by the
@@ -45,38 +44,48 @@ func After[T any](tt *Timetable, delay time.Duration, task core.Task[T]) (*Delay
 // AfterWith is After with attributes for the engine. RejectCallerRuns is not allowed.
 func AfterWith[T any](tt *Timetable, delay time.Duration, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
 	delay = max(delay, 0)
-	e := &Entry{planned: time.Now().Add(delay), written: fmt.Sprintf("after %v", delay)}
-	return once(tt, e, attributes, task)
+	d := &Delayed[T]{task: task, entry: Entry{delay: delay, planned: time.Now().Add(delay)}}
+	return d.addTo(tt, attributes)
 }
 
-func once[T any](tt *Timetable, e *Entry, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
-	if err := checkTask(tt, attributes, task); err != nil {
+// addTo completes d and adds it to tt.
+func (d *Delayed[T]) addTo(tt *Timetable, attributes core.Attributes) (*Delayed[T], error) {
+	if err := checkTask(tt, attributes, d.task); err != nil {
 		return nil, err
 	}
-	d := &Delayed[T]{entry: e}
-	e.tt, e.task, e.name, e.rules.Attributes = tt, task, nameOf(attributes, task), attributes
-	e.settle = func(err error) { d.settle(nil, err) }
-	e.submit = func(ctx context.Context) error {
-		future, err := submit(ctx, e, task)
-		if err == nil {
-			tt.mu.Lock()
-			d.settle(future, nil)
-			tt.mu.Unlock()
-		}
-		return err
-	}
-	e.resubmit = func(to *Timetable, due time.Time) error {
-		_, err := AtWith(to, due, attributes, task)
-		return err
-	}
+	e := &d.entry
+	o := onceOnly[T]{d}
+	e.tt, e.name, e.rules.Attributes, e.body, e.once = tt, nameOf(attributes, d.task), attributes, o, o
 	if err := tt.add(e); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// settle ends the time before the task is submitted. The caller holds mu.
-func (d *Delayed[T]) settle(future *core.Future[T], err error) {
+// onceOnly is a Delayed as the body of its entry.
+type onceOnly[T any] struct{ d *Delayed[T] }
+
+func (o onceOnly[T]) submit(ctx context.Context) error {
+	future, err := submit(ctx, &o.d.entry, o.d.task)
+	if err == nil {
+		o.d.entry.tt.mu.Lock()
+		o.d.resolve(future, nil)
+		o.d.entry.tt.mu.Unlock()
+	}
+	return err
+}
+
+func (o onceOnly[T]) settle(err error) { o.d.resolve(nil, err) }
+
+func (o onceOnly[T]) work() any { return o.d.task }
+
+func (o onceOnly[T]) resubmit(to *Timetable, due time.Time) error {
+	_, err := AtWith(to, due, o.d.entry.rules.Attributes, o.d.task)
+	return err
+}
+
+// resolve ends the time before the task is submitted. The caller holds mu.
+func (d *Delayed[T]) resolve(future *core.Future[T], err error) {
 	d.settled, d.future, d.err = true, future, err
 	if d.moment != nil {
 		d.moment.Cancel()
@@ -144,7 +153,7 @@ func (d *Delayed[T]) CancelCause(cause error) bool {
 }
 
 // Entry returns the entry of the timetable, which tells when the task is due.
-func (d *Delayed[T]) Entry() *Entry { return d.entry }
+func (d *Delayed[T]) Entry() *Entry { return &d.entry }
 
 // newMoment returns a future that is resolved by being cancelled. It belongs to an
 // engine that is paused for ever and so has no goroutine. A channel would do, but not for a task that

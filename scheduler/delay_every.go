@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -29,8 +28,7 @@ func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core
 	case rules.Jitter >= every:
 		return nil, notAllowed("the jitter is %v, allowed is less than the period of %v", rules.Jitter, every)
 	}
-	e := &Entry{plan: period{time.Now(), every}, written: fmt.Sprintf("every %v", every)}
-	return again(tt, e, rules, task)
+	return again(tt, Entry{plan: period{time.Now(), every}}, rules, task)
 }
 
 // Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an
@@ -51,25 +49,34 @@ func CronWith[T any](tt *Timetable, expression string, zone *time.Location, rule
 	if err != nil {
 		return nil, err
 	}
-	return again(tt, &Entry{wall: true, plan: spec, written: spec.String()}, rules, task)
+	return again(tt, Entry{wall: true, plan: spec}, rules, task)
 }
 
-// again adds an entry that comes several times.
-func again[T any](tt *Timetable, e *Entry, rules Rules, task core.Task[T]) (*Entry, error) {
+// repeated is an entry that comes several times, and its body.
+type repeated[T any] struct {
+	entry Entry
+	task  core.Task[T]
+}
+
+func (r *repeated[T]) submit(ctx context.Context) error {
+	future, err := submit(ctx, &r.entry, r.task)
+	if err == nil {
+		future.OnDone(func(_ T, err error) { r.entry.finished(err) })
+	}
+	return err
+}
+
+// again completes an entry that comes several times and adds it to tt.
+func again[T any](tt *Timetable, begun Entry, rules Rules, task core.Task[T]) (*Entry, error) {
 	if err := rules.check(); err != nil {
 		return nil, err
 	}
 	if err := checkTask(tt, rules.Attributes, task); err != nil {
 		return nil, err
 	}
-	e.tt, e.name, e.rules = tt, nameOf(rules.Attributes, task), rules
-	e.submit = func(ctx context.Context) error {
-		future, err := submit(ctx, e, task)
-		if err == nil {
-			future.OnDone(func(_ T, err error) { e.finished(err) })
-		}
-		return err
-	}
+	r := &repeated[T]{entry: begun, task: task}
+	e := &r.entry
+	e.tt, e.name, e.rules, e.body = tt, nameOf(rules.Attributes, task), rules, r
 	e.planFrom(e.plan.next(e.now()))
 	if err := tt.add(e); err != nil {
 		return nil, err

@@ -260,7 +260,7 @@ func (tt *Timetable) end(cause error) {
 		return cmp.Or(a.onWall().Compare(b.onWall()), cmp.Compare(a.id, b.id))
 	})
 	for _, e := range left {
-		if e != tt.current || e.settle == nil {
+		if e != tt.current || e.once == nil {
 			e.leave()
 		}
 	}

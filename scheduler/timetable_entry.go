@@ -15,17 +15,15 @@ import (
 // goroutines.
 type Entry struct {
 	// Immutable.
-	tt       *Timetable
-	id       uint64
-	name     string
-	written  string // when it runs
-	wall     bool   // it goes by the clock on the wall
-	plan     plan   // nil if it runs once
-	rules    Rules
-	submit   func(ctx context.Context) error
-	settle   func(err error)                   // if it runs once: called, under mu, if it was not submitted
-	resubmit func(*Timetable, time.Time) error // if it runs once
-	task     any                               // if it runs once
+	tt    *Timetable
+	id    uint64
+	name  string
+	wall  bool          // it goes by the clock on the wall
+	delay time.Duration // of After
+	plan  plan          // nil if it runs once
+	rules Rules
+	body  body
+	once  once // body, if it runs once; else nil
 
 	// Guarded by the timetable's mu.
 	handle  queue.Handle
@@ -39,6 +37,19 @@ type Entry struct {
 	runs    uint64
 	skipped uint64
 	last    error
+}
+
+// body is the part of an entry that knows the type of its task.
+type body interface {
+	submit(ctx context.Context) error
+}
+
+// once is the body of an entry that runs once.
+type once interface {
+	body
+	settle(err error) // it will not be submitted; called under mu
+	work() any        // the task
+	resubmit(to *Timetable, due time.Time) error
 }
 
 // EntryInfo is what [Entry.Info] tells of an entry at one moment.
@@ -65,12 +76,25 @@ type EntryInfo struct {
 func (e *Entry) Info() EntryInfo {
 	e.tt.mu.Lock()
 	defer e.tt.mu.Unlock()
-	info := EntryInfo{Name: e.name, When: e.written, Active: e.active, Waiting: len(e.waiting),
+	info := EntryInfo{Name: e.name, When: e.when(), Active: e.active, Waiting: len(e.waiting),
 		Runs: e.runs, Skipped: e.skipped, Err: e.last}
 	if !e.ended {
 		info.Next = e.onWall()
 	}
 	return info
+}
+
+func (e *Entry) when() string {
+	switch p := e.plan.(type) {
+	case period:
+		return "every " + p.every.String()
+	case *CronSpec:
+		return p.String()
+	}
+	if e.wall {
+		return "at " + e.planned.Format(time.RFC3339Nano)
+	}
+	return "after " + e.delay.String()
 }
 
 // Stop ends e: it is not submitted any more. Runs that the engine has taken go on. Stop
@@ -92,8 +116,8 @@ func (e *Entry) stop(cause error) bool {
 	switch {
 	case e.tt.current == e:
 		e.tt.giveUp(cause) // the submission that is on its way
-	case e.settle != nil:
-		e.settle(e.canceled())
+	case e.once != nil:
+		e.once.settle(e.canceled())
 	}
 	return true
 }
@@ -200,7 +224,7 @@ func (e *Entry) start(planned time.Time) {
 // submitted notes that the engine has taken a run, or not. The caller holds mu.
 func (e *Entry) submitted(planned time.Time, err error) {
 	tt := e.tt
-	if e.settle != nil {
+	if e.once != nil {
 		tt.remove(e)
 		e.active = 0 // the future tells the rest
 	}
@@ -208,19 +232,19 @@ func (e *Entry) submitted(planned time.Time, err error) {
 	case err == nil:
 		e.runs++
 		return
-	case e.settle != nil && e.stopped:
-		e.settle(e.canceled())
-	case e.settle != nil && tt.reason != nil:
+	case e.once != nil && e.stopped:
+		e.once.settle(e.canceled())
+	case e.once != nil && tt.reason != nil:
 		e.undone()
-	case e.settle != nil:
-		e.settle(err)
+	case e.once != nil:
+		e.once.settle(err)
 	case e.stopped:
 	case tt.reason != nil:
 		e.skip(Skipped{Reason: ReasonStopped, Count: 1, First: planned, Last: planned, Err: tt.reason})
 	default:
 		e.skip(Skipped{Reason: ReasonRefused, Count: 1, First: planned, Last: planned, Err: err})
 	}
-	if e.settle == nil {
+	if e.once == nil {
 		e.done()
 	}
 }
@@ -247,7 +271,7 @@ func (e *Entry) done() {
 
 // leave ends e because the timetable ends. The caller holds mu.
 func (e *Entry) leave() {
-	if e.settle != nil {
+	if e.once != nil {
 		e.undone()
 	} else if n := len(e.waiting); n > 0 {
 		e.skip(Skipped{Reason: ReasonStopped, Count: n, First: e.waiting[0], Last: e.waiting[n-1], Err: e.tt.reason})
@@ -258,8 +282,9 @@ func (e *Entry) leave() {
 
 // undone hands back a task that was to run once. The caller holds mu.
 func (e *Entry) undone() {
-	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.rules.Attributes, Due: e.onWall(), Task: e.task, resubmit: e.resubmit})
-	e.settle(fmt.Errorf("%w: task %s: %w", e.tt.reason, e.name, core.ErrUndone))
+	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.rules.Attributes, Due: e.onWall(),
+		Task: e.once.work(), resubmit: e.once.resubmit})
+	e.once.settle(fmt.Errorf("%w: task %s: %w", e.tt.reason, e.name, core.ErrUndone))
 }
 
 // skip notes planned runs that do not take place. The caller holds mu.

@@ -80,7 +80,7 @@ func (tt *Timetable) submit(ctx context.Context, o occurrence) (err error) {
 			err = &core.PanicError{Engine: tt.name, Task: o.entry.name, Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return o.entry.submit(planning{ctx, o.planned})
+	return o.entry.body.submit(planning{ctx, o.planned})
 }
 
 // submit hands task to the engine. If that is given up, by the end of ctx, at the moment

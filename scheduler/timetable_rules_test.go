@@ -23,13 +23,13 @@ func TestEvery_Overlap_E_SCH_15(t *testing.T) {
 		ran, skipped []string
 	}{
 		{scheduler.OverlapSkip, []string{"10s", "40s", "1m10s"}, []string{"overlap 1", "overlap 1", "overlap 1", "overlap 1", "overlap 1"}},
-		{scheduler.OverlapQueue, []string{"10s", "35s", "1m0s", "1m25s"}, []string{"overlap 1", "overlap 1", "overlap 1", "overlap 1"}},
+		{scheduler.OverlapQueue, []string{"10s", "34s", "58s", "1m22s"}, []string{"overlap 1", "overlap 1", "overlap 1"}},
 		{scheduler.OverlapAllow, []string{"10s", "20s", "30s", "40s", "50s", "1m0s", "1m10s", "1m20s"}, nil},
 	} {
 		t.Run(c.overlap.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := deskFor(t, scheduler.TimetableConfig{}, core.WithWorkers(5))
-				e := every(t, d, 10*time.Second, scheduler.Rules{Overlap: c.overlap}, d.mark(25*time.Second))
+				e := every(t, d, 10*time.Second, scheduler.Rules{Overlap: c.overlap}, d.mark(24*time.Second))
 				time.Sleep(86 * time.Second)
 				e.Stop()
 				time.Sleep(time.Hour)
@@ -321,7 +321,7 @@ func TestTimetable_HostileFunctions(t *testing.T) {
 		if _, err := exits.Await(t.Context()); !errors.Is(err, core.ErrGoexit) {
 			t.Errorf("the result is %v", err)
 		}
-		time.Sleep(6 * time.Second)
+		time.Sleep(5500 * time.Millisecond)
 		if info := busy.Info(); info.Runs != 2 || told != 4 {
 			t.Errorf("%+v, told %d times", info, told)
 		}
