@@ -23,7 +23,7 @@ func TestEvery_Overlap_E_SCH_15(t *testing.T) {
 		ran, skipped []string
 	}{
 		{scheduler.OverlapSkip, []string{"10s", "40s", "1m10s"}, []string{"overlap 1", "overlap 1", "overlap 1", "overlap 1", "overlap 1"}},
-		{scheduler.OverlapQueue, []string{"10s", "34s", "58s", "1m22s"}, []string{"overlap 1", "overlap 1", "overlap 1"}},
+		{scheduler.OverlapQueue, []string{"10s", "34s", "58s", "1m22s"}, []string{"overlap 1", "overlap 1", "overlap 1", "overlap 1"}},
 		{scheduler.OverlapAllow, []string{"10s", "20s", "30s", "40s", "50s", "1m0s", "1m10s", "1m20s"}, nil},
 	} {
 		t.Run(c.overlap.String(), func(t *testing.T) {
