@@ -7,9 +7,9 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// A Delayed is the result of a task that runs once, at a time or after a delay. It comes from
-// [At], [After] and their like, and is resolved exactly once, also if the task is never submitted. Its
-// methods may be called by any number of goroutines.
+// A Delayed is the result of a task that runs once, at a time or after a delay. It comes
+// from [At], [After] and their like, and is resolved exactly once, also if the task is
+// never submitted. Its methods may be called by any number of goroutines.
 type Delayed[T any] struct {
 	entry Entry
 	task  core.Task[T]
@@ -93,10 +93,11 @@ func (d *Delayed[T]) resolve(future *core.Future[T], err error) {
 }
 
 // Future waits until the task has been submitted and returns the engine's future of it,
-// for what takes futures, such as core.AwaitAny. If the task is not submitted, the error says why: it
-// matches context.Canceled after CancelCause or Entry.Stop, core.ErrUndone and [ErrStopped]
-// after the end of the timetable, and otherwise is the engine's refusal. If ctx ends before that the
-// error is a *core.WaitError. Inside a task, give the task's context: the wait does not hold a worker up.
+// for what takes futures, such as core.AwaitAny. If the task is not submitted, the error
+// says why: it matches context.Canceled after CancelCause or Entry.Stop, core.ErrUndone
+// and [ErrStopped] after the end of the timetable, and otherwise is the engine's refusal.
+// If ctx ends before that the error is a *core.WaitError. Inside a task, give the task's
+// context: the wait does not hold a worker up.
 func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
 	tt := d.entry.tt
 	tt.mu.Lock()
@@ -121,8 +122,9 @@ func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
 }
 
 // Await waits until the task has ended and returns its value and its error, as
-// core.Future.Await does, or the error of [Delayed.Future]. Inside a task, give the task's context:
-// the wait does not hold a worker up, and the task may run on this goroutine once it is due.
+// core.Future.Await does, or the error of [Delayed.Future]. Inside a task, give the
+// task's context: the wait does not hold a worker up, and the task may run on this
+// goroutine once it is due.
 func (d *Delayed[T]) Await(ctx context.Context) (T, error) {
 	future, err := d.Future(ctx)
 	if err != nil {
@@ -155,9 +157,10 @@ func (d *Delayed[T]) CancelCause(cause error) bool {
 // Entry returns the entry of the timetable, which tells when the task is due.
 func (d *Delayed[T]) Entry() *Entry { return &d.entry }
 
-// newMoment returns a future that is resolved by being cancelled. It belongs to an
-// engine that is paused for ever and so has no goroutine. A channel would do, but not for a task that
-// waits: of futures the engine knows that the waiter's slot can do other work meanwhile. The caller holds mu.
+// newMoment returns a future that is resolved by being cancelled. It belongs to an engine
+// that is paused for ever and so has no goroutine. A channel would do, but not for a task
+// that waits: of futures the engine knows that the waiter's slot can do other work
+// meanwhile. The caller holds mu.
 func (tt *Timetable) newMoment(task string) (*core.Future[struct{}], error) {
 	if tt.moments == nil {
 		moments, err := core.New(core.WithName(tt.name), core.WithWorkers(1), core.WithUnboundedQueue(), core.WithLogger(tt.config.Logger))

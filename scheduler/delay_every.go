@@ -35,9 +35,9 @@ func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core
 // error that matches [ErrCron] if no instant ever comes, or the zone is missing. The other
 // errors are those of [Every].
 //
-// [CronSpec.Next] says what happens when clocks change for daylight-saving time, [Timetable] when
-// somebody sets them. Distances shorter than the jitter are allowed: then a run may be
-// due before the one ahead of it, and comes after it.
+// [CronSpec.Next] says what happens when clocks change for daylight-saving time,
+// [Timetable] when somebody sets them. Distances shorter than the jitter are allowed:
+// then a run may be due before the one ahead of it, and comes after it.
 func Cron[T any](tt *Timetable, expression string, zone *time.Location, task core.Task[T]) (*Entry, error) {
 	return CronWith(tt, expression, zone, Rules{}, task)
 }

@@ -24,13 +24,12 @@ func BenchmarkTimetable(b *testing.B) {
 			for range n {
 				after(b, d, others(), task)
 			}
-			if n > 0 {
-				b.ReportMetric(float64(heap()-before)/float64(n), "B/entry")
-			}
+			entry := perEntry(before, n)
 			b.ReportAllocs()
 			for b.Loop() {
 				after(b, d, others(), task).Cancel()
 			}
+			b.ReportMetric(entry, "B/entry")
 		})
 		b.Run(fmt.Sprintf("timers/%d", n), func(b *testing.B) {
 			before := heap()
@@ -38,13 +37,12 @@ func BenchmarkTimetable(b *testing.B) {
 			for i := range list {
 				list[i] = time.AfterFunc(others(), func() {})
 			}
-			if n > 0 {
-				b.ReportMetric(float64(heap()-before)/float64(n), "B/entry")
-			}
+			entry := perEntry(before, n)
 			b.ReportAllocs()
 			for b.Loop() {
 				time.AfterFunc(others(), func() {}).Stop()
 			}
+			b.ReportMetric(entry, "B/entry")
 			for _, timer := range list {
 				timer.Stop()
 			}
@@ -81,6 +79,14 @@ func BenchmarkTimetable_Hook(b *testing.B) {
 			}
 		})
 	}
+}
+
+// perEntry is what each of n entries has added to the heap.
+func perEntry(before uint64, n int) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(heap()-before) / float64(n)
 }
 
 func heap() uint64 {

@@ -16,17 +16,17 @@ type Rules struct {
 	// Jitter, drawn for each, so that many programs with the same plan do not all come at
 	// once. Of Every it has to be shorter than the period. The default is none.
 	Jitter time.Duration
-	// Missed is what becomes of planned runs that could not be submitted in time. The default is
-	// MissedOnce.
+	// Missed is what becomes of planned runs that could not be submitted in time. The
+	// default is MissedOnce.
 	Missed MissedPolicy
 	// MissedMax is how many missed runs MissedAll makes up at most, from 1 to 1,000,
 	// the latest. The default, 0, is 100.
 	MissedMax int
-	// Grace is how much later than due a run may be submitted under MissedSkip. The default, 0, is
-	// a second.
+	// Grace is how much later than due a run may be submitted under MissedSkip. The
+	// default, 0, is a second.
 	Grace time.Duration
-	// Overlap is what becomes of a run that is due while the one before is still queued in the engine, or
-	// runs. The default is OverlapSkip.
+	// Overlap is what becomes of a run that is due while the one before is still queued
+	// in the engine, or runs. The default is OverlapSkip.
 	Overlap OverlapPolicy
 }
 
@@ -76,8 +76,9 @@ type Skipped struct {
 	Name  string
 	// Reason is why.
 	Reason Reason
-	// Count is how many they are, First and Last the planned times of the first and the last, on the
-	// clock on the wall. Of a cron expression no more than 10,000 are counted at a time.
+	// Count is how many they are, First and Last the planned times of the first and the
+	// last, on the clock on the wall. Of a cron expression no more than 10,000 are
+	// counted at a time.
 	Count       int
 	First, Last time.Time
 	// Err is the refusal for ReasonRefused, and why the timetable has ended for ReasonStopped.

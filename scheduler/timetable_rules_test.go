@@ -80,7 +80,8 @@ func TestEvery_Missed_E_SCH_15(t *testing.T) {
 		ran, skipped []string
 	}{
 		"once": {scheduler.Rules{Missed: scheduler.MissedOnce, Overlap: scheduler.OverlapAllow}, at(10.5, 10.5, 11, 12), []string{"missed 8"}},
-		// The first run is queued only now, so the one that makes up for the others is one too many.
+		// The first run is queued only now, so the one that makes up for the others is
+		// one too many.
 		"once, no overlap": {scheduler.Rules{}, at(10.5, 11, 12), []string{"missed 8", "overlap 1"}},
 		"skip":             {scheduler.Rules{Missed: scheduler.MissedSkip, Grace: time.Millisecond}, at(10.5, 11, 12), []string{"missed 9"}},
 		"skip, grace":      {scheduler.Rules{Missed: scheduler.MissedSkip, Overlap: scheduler.OverlapAllow}, at(10.5, 10.5, 11, 12), []string{"missed 8"}},
@@ -207,7 +208,8 @@ func TestCron_Clock_E_SCH_14(t *testing.T) {
 	t.Run("+3h, once", set(3*time.Hour, once, []string{"cron 1h31m0s", "at 1h31m0s", "cron 2h0m0s", "after 2h10m0s", "cron 3h0m0s", "every 3h10m0s"}, []string{"missed 2"}, "01 07:00"))
 	t.Run("+3h, skip", set(3*time.Hour, skip, []string{"at 1h31m0s", "cron 2h0m0s", "after 2h10m0s", "cron 3h0m0s", "every 3h10m0s"}, []string{"missed 3"}, "01 07:00"))
 	t.Run("+3h, all", set(3*time.Hour, all, []string{"cron 1h31m0s", "cron 1h31m0s", "cron 1h31m0s", "at 1h31m0s", "cron 2h0m0s", "after 2h10m0s", "cron 3h0m0s", "every 3h10m0s"}, nil, "01 07:00"))
-	// At 1:30 it is 22:30 of the day before: 1 o'clock does not come again, 2 o'clock after 3:30.
+	// At 1:30 it is 22:30 of the day before: 1 o'clock does not come again, 2 o'clock
+	// after 3:30.
 	t.Run("-3h", set(-3*time.Hour, once, []string{"after 2h10m0s", "every 3h10m0s"}, nil, "01 02:00"))
 	// Back by more than a day: it plans anew.
 	t.Run("-300h", set(-300*time.Hour, once, []string{"cron 2h0m0s", "after 2h10m0s", "cron 3h0m0s", "every 3h10m0s"}, nil, "19 16:00"))
