@@ -355,3 +355,19 @@ func TestTimetable_LogsWhatIsSkipped(t *testing.T) {
 		}
 	})
 }
+
+// TestCron_LongSleep: a clock that is put forward by years costs neither a burst nor
+// much time.
+func TestCron_LongSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deskFor(t, scheduler.TimetableConfig{})
+		e := got[*scheduler.Entry](t)(scheduler.Cron(d.Timetable, "* * * * *", time.UTC, d.mark(0)))
+		time.Sleep(30 * time.Second)
+		d.shift.Store(int64(10 * 365 * 24 * time.Hour))
+		time.Sleep(100 * time.Second)
+		d.want(t, []string{"1m0s", "2m0s"}, []string{"missed 9999"})
+		if got, want := e.Info().Next.Sub(d.start.Round(0)), 10*365*24*time.Hour+3*time.Minute; got != want {
+			t.Errorf("the next run is %v after the start, want %v", got, want)
+		}
+	})
+}
