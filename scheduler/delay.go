@@ -167,7 +167,9 @@ func (tt *Timetable) newMoment(task string) (*core.Future[struct{}], error) {
 		if err != nil {
 			return nil, err
 		}
-		moments.Pause()
+		if err := moments.Pause(); err != nil {
+			return nil, err
+		}
 		tt.moments = moments
 	}
 	nothing := core.Func(func(context.Context) (struct{}, error) { return struct{}{}, nil })

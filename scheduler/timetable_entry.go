@@ -292,8 +292,8 @@ func (e *Entry) skip(s Skipped) {
 	e.skipped += uint64(s.Count)
 	s.Entry, s.Name = e, e.name
 	if !e.wall { // its clock means nothing to the user
-		shift := e.tt.wall().Sub(time.Now())
-		s.First, s.Last = s.First.Round(0).Add(shift), s.Last.Round(0).Add(shift)
+		wall := e.tt.wall()
+		s.First, s.Last = wall.Add(time.Until(s.First)), wall.Add(time.Until(s.Last))
 	}
 	e.tt.notices = append(e.tt.notices, s)
 }

@@ -132,13 +132,13 @@ func (p plot) play(t *testing.T) (fault string) {
 	go func() { // a pause keeps the queue full without a task that the end would have to wait for
 		for i, length := range p.blocks {
 			if i%2 == 0 {
-				d.engine.Pause()
+				_ = d.engine.Pause()
 			} else {
-				d.engine.Resume()
+				_ = d.engine.Resume()
 			}
 			time.Sleep(length)
 		}
-		d.engine.Resume()
+		_ = d.engine.Resume()
 	}()
 	var undone []scheduler.Undone
 	if p.stop > 0 {

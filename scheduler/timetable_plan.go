@@ -38,19 +38,24 @@ type period struct {
 }
 
 func (p period) next(t time.Time) time.Time {
-	return p.start.Add((max(t.Sub(p.start), 0)/p.every + 1) * p.every)
+	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
 }
 
 func (p period) upTo(first, now time.Time, keep int) (f found) {
 	count := now.Sub(first)/p.every + 1
-	f.next = first.Add(count * p.every)
+	f.next = first.Add(p.times(count))
 	f.count = int(min(count, math.MaxInt32))
 	kept := min(keep, f.count)
 	for i := kept; i > 0; i-- {
-		f.latest = append(f.latest, f.next.Add(-time.Duration(i)*p.every))
+		f.latest = append(f.latest, f.next.Add(-p.times(time.Duration(i))))
 	}
 	f.previous = f.latest[0].Add(-p.every)
 	return f
+}
+
+// times returns n periods.
+func (p period) times(n time.Duration) time.Duration {
+	return n * p.every //nolint:durationcheck // n is a number: what a division of durations has left
 }
 
 // mostCounted is how many instants of a cron expression are looked at one by one.

@@ -89,13 +89,13 @@ type Skipped struct {
 type Reason uint8
 
 const (
-	// ReasonMissed: they were missed, and the MissedPolicy is not to make up for them.
+	// ReasonMissed says that they were missed, and the MissedPolicy is not to make up for them.
 	ReasonMissed Reason = iota + 1
-	// ReasonOverlap: the run before had not ended.
+	// ReasonOverlap says that the run before had not ended.
 	ReasonOverlap
-	// ReasonRefused: the engine has refused the task.
+	// ReasonRefused says that the engine has refused the task.
 	ReasonRefused
-	// ReasonStopped: they were due, and the timetable or its engine was stopped.
+	// ReasonStopped says that they were due, and the timetable or its engine was stopped.
 	ReasonStopped
 )
 

@@ -50,14 +50,14 @@ func TestEvery_Paused_E_SCH_15(t *testing.T) {
 		t.Run(overlap.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := deskFor(t, scheduler.TimetableConfig{}, core.WithWorkers(1))
-				d.engine.Pause()
+				_ = d.engine.Pause()
 				e := every(t, d, time.Second, scheduler.Rules{Overlap: overlap}, value(0))
 				time.Sleep(10*time.Second + time.Millisecond)
 				synctest.Wait()
 				if info := e.Info(); info.Active+info.Waiting != want || int(info.Skipped) != 10-want {
 					t.Errorf("paused: %+v, want %d to run", info, want)
 				}
-				d.engine.Resume()
+				_ = d.engine.Resume()
 				synctest.Wait()
 				if info := e.Info(); int(info.Runs) != want || info.Active != 0 {
 					t.Errorf("resumed: %+v, want %d runs", info, want)
@@ -139,6 +139,7 @@ func TestEvery_Jitter(t *testing.T) {
 			return 0, nil
 		}))
 		time.Sleep(1000*time.Second - time.Millisecond + jitter)
+		synctest.Wait()
 		if info := e.Info(); info.Runs < 99 || info.Skipped != 0 || len(different) < 90 {
 			t.Errorf("%+v, %d different delays", info, len(different))
 		}
@@ -324,6 +325,7 @@ func TestTimetable_HostileFunctions(t *testing.T) {
 			t.Errorf("the result is %v", err)
 		}
 		time.Sleep(5500 * time.Millisecond)
+		synctest.Wait()
 		if info := busy.Info(); info.Runs != 2 || told != 4 {
 			t.Errorf("%+v, told %d times", info, told)
 		}
