@@ -97,7 +97,8 @@ func (e *Entry) when() string {
 	return "after " + e.delay.String()
 }
 
-// Stop ends e: it is not submitted any more. Runs that the engine has taken go on. Stop
+// Stop ends e: it is not submitted any more, nor is a run that waits for the end of the
+// one before. Runs that the engine has taken go on. Stop
 // reports whether this call made the difference. If e runs once its result fails with a
 // *core.CancelError.
 func (e *Entry) Stop() bool {
