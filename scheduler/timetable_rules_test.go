@@ -182,7 +182,7 @@ func TestCron_Clock_E_SCH_14(t *testing.T) {
 	set := func(by time.Duration, rules scheduler.Rules, ran, skipped []string, next string) func(*testing.T) {
 		return func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // begins at midnight, UTC
-				d := deskFor(t, scheduler.TimetableConfig{})
+				d := deskFor(t, scheduler.TimetableConfig{}, core.WithWorkers(1)) // so that the order is that of submission
 				say := func(what string) core.Task[int] {
 					return core.Func(func(context.Context) (int, error) {
 						d.note(fmt.Sprint(what, " ", time.Since(d.start)))
