@@ -12,7 +12,8 @@ import (
 
 // Hooks is a set of functions that the engine calls when something happens, in
 // the manner of net/http/httptrace.ClientTrace. A nil function is not called;
-// an engine without hooks pays one look at a pointer for each task.
+// an engine without hooks pays one look at a pointer for each task, and hooks that set
+// only Rejected, Worker and Changed cost a plain function nothing.
 //
 // A hook is called on the goroutine on which the thing happens, outside every
 // lock, and should return soon. Its panic is contained and reported to the
@@ -99,6 +100,14 @@ func (c Change) String() string {
 
 // hookSet is the hooks of an engine.
 type hookSet struct{ list []*Hooks }
+
+// ofJobs reports whether any of the hooks hears of jobs that were accepted. The others,
+// of the engine's life, of its goroutines and of refusals, cost a function nothing.
+func (s *hookSet) ofJobs() bool {
+	return s != nil && slices.ContainsFunc(s.list, func(h *Hooks) bool {
+		return h.Accepted != nil || h.Started != nil || h.Ended != nil || h.Retried != nil || h.Panicked != nil
+	})
+}
 
 // AddHooks adds hooks while the engine runs; they are called after those added
 // before. The function it returns removes them, and may be called again; calls

@@ -373,6 +373,37 @@ func TestHooks_AddAndRemove(t *testing.T) {
 	}
 }
 
+// TestHooks_OfTheEngineAlone: hooks that hear of no jobs leave functions their short way,
+// and are told all the same.
+func TestHooks_OfTheEngineAlone(t *testing.T) {
+	e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1))
+	var changed, refused, started, ended atomic.Int64
+	removeQuiet := addHooks(t, e, core.Hooks{
+		Changed:  func(core.Change) { changed.Add(1) },
+		Rejected: func(core.RejectInfo) { refused.Add(1) },
+	})
+	e.Pause()
+	fill(t, e, 1)
+	if err := e.TryGo(func() {}); err == nil {
+		t.Error("a full queue took a function")
+	}
+	removeLoud := addHooks(t, e, core.Hooks{
+		Started: func(core.Job) { started.Add(1) },
+		Ended:   func(core.EndInfo) { ended.Add(1) },
+	})
+	e.Resume()
+	idle(t, e)
+	removeLoud()
+	fill(t, e, 1)
+	idle(t, e)
+	removeQuiet()
+	e.Pause()
+	e.Resume()
+	if c, r, s, n := changed.Load(), refused.Load(), started.Load(), ended.Load(); c != 2 || r != 1 || s != 1 || n != 1 {
+		t.Errorf("told of %d changes, %d refusals, %d starts, %d ends; want 2, 1, 1, 1", c, r, s, n)
+	}
+}
+
 func TestChange_String(t *testing.T) {
 	var got []string
 	for c := range core.Change(8) {

@@ -119,7 +119,7 @@ func (e *Engine) rechain(change func(list []*Interceptor) []*Interceptor) error 
 // markSlow tells workers whether there is anything around a plain function. The
 // caller holds e.config, or is New.
 func (e *Engine) markSlow() {
-	if e.chain.Load() != nil || e.hooks.Load() != nil || e.in.scheduler != nil {
+	if e.chain.Load() != nil || e.hooks.Load().ofJobs() || e.in.scheduler != nil {
 		e.signal.Or(signalSlow)
 	} else {
 		e.signal.And(^signalSlow)
