@@ -382,7 +382,9 @@ func TestHooks_OfTheEngineAlone(t *testing.T) {
 		Changed:  func(core.Change) { changed.Add(1) },
 		Rejected: func(core.RejectInfo) { refused.Add(1) },
 	})
-	e.Pause()
+	if err := e.Pause(); err != nil {
+		t.Fatal(err)
+	}
 	fill(t, e, 1)
 	if err := e.TryGo(func() {}); err == nil {
 		t.Error("a full queue took a function")
@@ -391,14 +393,17 @@ func TestHooks_OfTheEngineAlone(t *testing.T) {
 		Started: func(core.Job) { started.Add(1) },
 		Ended:   func(core.EndInfo) { ended.Add(1) },
 	})
-	e.Resume()
+	if err := e.Resume(); err != nil {
+		t.Fatal(err)
+	}
 	idle(t, e)
 	removeLoud()
 	fill(t, e, 1)
 	idle(t, e)
 	removeQuiet()
-	e.Pause()
-	e.Resume()
+	if err := errors.Join(e.Pause(), e.Resume()); err != nil {
+		t.Error(err)
+	}
 	if c, r, s, n := changed.Load(), refused.Load(), started.Load(), ended.Load(); c != 2 || r != 1 || s != 1 || n != 1 {
 		t.Errorf("told of %d changes, %d refusals, %d starts, %d ends; want 2, 1, 1, 1", c, r, s, n)
 	}

@@ -100,7 +100,7 @@ func TestFromQueue_Small(t *testing.T) {
 	if !full.TryPush(core.Job{}) {
 		t.Fatal("no room")
 	}
-	if _, err := scheduler.FromQueue(full); !errors.Is(err, scheduler.ErrInvalid) {
+	if _, err := scheduler.FromQueue(full); !errors.Is(err, core.ErrInvalid) {
 		t.Errorf("a queue that is not empty: %v", err)
 	}
 }

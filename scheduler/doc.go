@@ -1,5 +1,5 @@
-// Package scheduler holds orders over the jobs of an engine, as values that nest, and
-// balancers over several engines.
+// Package scheduler holds orders over the jobs of an engine, as values that nest.
+// Package timetable adds tasks at a time, package balance spreads tasks over engines.
 //
 // An engine runs what is queued in the order of its core.Scheduler. Without one it has
 // core's built-in scheduler, which is the fastest, and first in, first out for what

@@ -3,18 +3,15 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+
+	"github.com/uptutu/goman/core"
 )
 
-// The sentinel errors. Each is matched with errors.Is.
-var (
-	// ErrInvalid: an argument that can never be right, such as a missing function. The
-	// error says what is allowed.
-	ErrInvalid = errors.New("scheduler: invalid argument")
-	// ErrDeadlineUnmeetable: a Deadline that may refuse tasks expects this one to end
-	// after its deadline.
-	ErrDeadlineUnmeetable = errors.New("scheduler: the deadline cannot be met")
-)
+// ErrDeadlineUnmeetable says that a [Deadline] that may refuse tasks expects this one to
+// end after its deadline. It is matched with errors.Is.
+var ErrDeadlineUnmeetable = errors.New("scheduler: the deadline cannot be met")
 
+// invalidf is an error that matches [core.ErrInvalid] and says what is allowed.
 func invalidf(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+	return fmt.Errorf("scheduler: "+format+": %w", append(args, core.ErrInvalid)...)
 }

@@ -162,12 +162,12 @@ func TestInvalid(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
-		} else if !strings.Contains(want, "memory") && !errors.Is(err, scheduler.ErrInvalid) {
+		} else if !strings.Contains(want, "memory") && !errors.Is(err, core.ErrInvalid) {
 			t.Errorf("%v is not ErrInvalid", err)
 		}
 	}
 	_, err := core.New(core.WithScheduler(scheduler.NewKeyed(0, scheduler.NewFIFO)))
-	if !errors.Is(err, scheduler.ErrInvalid) || !errors.Is(err, core.ErrConfig) {
+	if !errors.Is(err, core.ErrInvalid) || !errors.Is(err, core.ErrConfig) {
 		t.Errorf("New: %v", err)
 	}
 }

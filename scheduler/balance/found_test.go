@@ -1,0 +1,101 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// A queued task that starts in the slot of one that waits makes room, and no task ends.
+func TestGroupRoom_StartAloneMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1))
+		other := groupEngine(t)
+		g := groupOf(t, RoundRobin(), e)
+		gate, wait := make(chan struct{}), make(chan struct{})
+		far, err := core.Submit(t.Context(), other, core.Func(func(context.Context) (int, error) { <-gate; return 1, nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Submit(t.Context(), g, core.Task[int](core.Func(func(ctx context.Context) (int, error) {
+			<-wait
+			return far.Await(ctx)
+		}))); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := g.Go(func() { <-gate }); err != nil {
+			t.Fatal(err)
+		}
+		accepted := make(chan error, 1)
+		go func() { accepted <- g.Go(func() {}) }()
+		synctest.Wait()
+		if len(accepted) != 0 {
+			t.Fatal("there was room")
+		}
+		close(wait)
+		synctest.Wait()
+		if len(accepted) != 1 {
+			t.Error("a start does not wake who waits")
+		}
+		close(gate)
+		if err := <-accepted; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// All engines are replaced while one of them is chosen: the task goes to a new one.
+func TestGroup_E_SCH_10_AllAreReplacedWhileOneIsChosen(t *testing.T) {
+	ctx := groupPatience(t)
+	old, fresh := groupEngine(t), groupEngine(t)
+	var g *Group
+	g = groupOf(t, ByFunc(func([]*core.Engine, core.Attributes) int {
+		if !old.IsShutdown() {
+			if err := errors.Join(g.Join(fresh), g.Leave(old), old.Shutdown(ctx)); err != nil {
+				t.Error(err)
+			}
+		}
+		return 0
+	}), old)
+	if n, err := Run(ctx, g, answer(4)); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// Who does not wait does not overtake those who do, even if there is room at the moment.
+func TestGroupRoom_NobodyOvertakes(t *testing.T) {
+	g := groupOf(t, RoundRobin(), groupEngine(t))
+	w := &groupWaiter{}
+	g.enter(w)
+	if err := g.TryGo(func() {}); !errors.Is(err, core.ErrQueueFull) {
+		t.Error(err)
+	}
+	g.leave(w)
+	if err := g.TryGo(func() {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A wake-up that comes before the sleep ends it at once, and one only.
+func TestGroupRoom_WokenBeforeTheSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf(t, RoundRobin(), groupEngine(t))
+		w := &groupWaiter{}
+		g.enter(w)
+		defer g.leave(w)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		g.room.wake()
+		if err := g.room.sleep(ctx, w, "g"); err != nil {
+			t.Error(err)
+		}
+		if err := g.room.sleep(ctx, w, "g"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,200 @@
+package timetable
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// A Delayed is the result of a task that runs once, at a time or after a delay. It comes
+// from [At], [After] and their like, and is resolved exactly once, also if the task is
+// never submitted. Its methods may be called by any number of goroutines.
+type Delayed[T any] struct {
+	entry Entry
+	task  core.Task[T]
+
+	// Guarded by the timetable's mu.
+	settled bool
+	future  *core.Future[T]
+	err     error                  // why there is no future
+	moment  *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
+}
+
+// At runs task once at a time of the clock on the wall, at once if that has passed. The
+// error matches [ErrStopped] if tt has ended, or core.ErrInvalid; then there is no
+// Delayed, and the task never runs.
+func At[T any](tt *Timetable, when time.Time, task core.Task[T]) (*Delayed[T], error) {
+	return AtWith(tt, when, core.Attributes{}, task)
+}
+
+// AtWith is At with attributes for the engine. RejectCallerRuns is not allowed.
+func AtWith[T any](tt *Timetable, when time.Time, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
+	d := &Delayed[T]{task: task, entry: Entry{wall: true, planned: when.Round(0)}}
+	return d.addTo(tt, attributes)
+}
+
+// After runs task once after a delay, which is at once if it is 0 or negative. It goes by the
+// monotonic clock: a change of the clock on the wall does not change the delay.
+// The errors are those of [At].
+func After[T any](tt *Timetable, delay time.Duration, task core.Task[T]) (*Delayed[T], error) {
+	return AfterWith(tt, delay, core.Attributes{}, task)
+}
+
+// AfterWith is After with attributes for the engine. RejectCallerRuns is not allowed.
+func AfterWith[T any](tt *Timetable, delay time.Duration, attributes core.Attributes, task core.Task[T]) (*Delayed[T], error) {
+	delay = max(delay, 0)
+	d := &Delayed[T]{task: task, entry: Entry{delay: delay, planned: time.Now().Add(delay)}}
+	return d.addTo(tt, attributes)
+}
+
+// addTo completes d and adds it to tt.
+func (d *Delayed[T]) addTo(tt *Timetable, attributes core.Attributes) (*Delayed[T], error) {
+	if err := checkTask(tt, attributes, d.task); err != nil {
+		return nil, err
+	}
+	e := &d.entry
+	o := onceOnly[T]{d}
+	e.tt, e.name, e.rules.Attributes, e.body, e.once = tt, nameOf(attributes, d.task), attributes, o, o
+	if err := tt.add(e); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// onceOnly is a Delayed as the body of its entry.
+type onceOnly[T any] struct{ d *Delayed[T] }
+
+func (o onceOnly[T]) submit(ctx context.Context) error {
+	future, err := submit(ctx, &o.d.entry, o.d.task)
+	if err == nil {
+		o.d.entry.tt.mu.Lock()
+		o.d.resolve(future, nil)
+		o.d.entry.tt.mu.Unlock()
+	}
+	return err
+}
+
+func (o onceOnly[T]) settle(err error) { o.d.resolve(nil, err) }
+
+func (o onceOnly[T]) work() any { return o.d.task }
+
+func (o onceOnly[T]) resubmit(to *Timetable, due time.Time) error {
+	_, err := AtWith(to, due, o.d.entry.rules.Attributes, o.d.task)
+	return err
+}
+
+// resolve ends the time before the task is submitted. The caller holds mu.
+func (d *Delayed[T]) resolve(future *core.Future[T], err error) {
+	d.settled, d.future, d.err = true, future, err
+	if d.moment != nil {
+		d.moment.Cancel()
+	}
+}
+
+// Future waits until the task has been submitted and returns the engine's future of it,
+// for what takes futures, such as core.AwaitAny. If the task is not submitted, the error
+// says why: it matches context.Canceled after CancelCause or Entry.Stop, core.ErrUndone
+// and [ErrStopped] after the end of the timetable, and otherwise is the engine's refusal.
+// If ctx ends before that the error is a *core.WaitError. Inside a task, give the task's
+// context: the wait does not hold a worker up.
+func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
+	tt := d.entry.tt
+	tt.mu.Lock()
+	if !d.settled && d.moment == nil {
+		moment, err := tt.newMoment(d.entry.name)
+		if err != nil {
+			tt.mu.Unlock()
+			return nil, err
+		}
+		d.moment = moment
+	}
+	moment := d.moment
+	tt.mu.Unlock()
+	if moment != nil {
+		if _, err := moment.Await(ctx); !moment.IsDone() {
+			return nil, err
+		}
+	}
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	return d.future, d.err
+}
+
+// Await waits until the task has ended and returns its value and its error, as
+// core.Future.Await does, or the error of [Delayed.Future]. Inside a task, give the
+// task's context: the wait does not hold a worker up, and the task may run on this
+// goroutine once it is due.
+func (d *Delayed[T]) Await(ctx context.Context) (T, error) {
+	future, err := d.Future(ctx)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return future.Await(ctx)
+}
+
+// Cancel is CancelCause with context.Canceled.
+func (d *Delayed[T]) Cancel() bool { return d.CancelCause(context.Canceled) }
+
+// CancelCause cancels the task. One that has not been submitted never will be, leaves the
+// timetable at once, and its result fails with a *core.CancelError; otherwise it is
+// core.Future.CancelCause. It reports whether this call made the difference.
+func (d *Delayed[T]) CancelCause(cause error) bool {
+	if cause == nil {
+		cause = context.Canceled
+	}
+	tt := d.entry.tt
+	tt.mu.Lock()
+	if future := d.future; future != nil {
+		tt.mu.Unlock()
+		return future.CancelCause(cause)
+	}
+	defer tt.mu.Unlock()
+	return d.entry.stop(cause)
+}
+
+// Entry returns the entry of the timetable, which tells when the task is due.
+func (d *Delayed[T]) Entry() *Entry { return &d.entry }
+
+// newMoment returns a future that is resolved by being cancelled. It belongs to an engine
+// that is paused for ever and so has no goroutine. A channel would do, but not for a task
+// that waits: of futures the engine knows that the waiter's slot can do other work
+// meanwhile. The caller holds mu.
+func (tt *Timetable) newMoment(task string) (*core.Future[struct{}], error) {
+	if tt.moments == nil {
+		moments, err := core.New(core.WithName(tt.name), core.WithWorkers(1), core.WithUnboundedQueue(), core.WithLogger(tt.config.Logger))
+		if err != nil {
+			return nil, err
+		}
+		if err := moments.Pause(); err != nil {
+			return nil, err
+		}
+		tt.moments = moments
+	}
+	nothing := core.Func(func(context.Context) (struct{}, error) { return struct{}{}, nil })
+	return core.SubmitWith(context.Background(), tt.moments, core.Attributes{Name: task}, nothing)
+}
+
+// Undone is a task that was to run once and was handed back by [Timetable.Stop] before it
+// was submitted.
+type Undone struct {
+	// Name is the name of the task, Attributes are those that were given.
+	Name       string
+	Attributes core.Attributes
+	// Due is when it was to run, on the clock on the wall.
+	Due time.Time
+	// Task is the core.Task that was given.
+	Task any
+
+	resubmit func(to *Timetable, due time.Time) error
+}
+
+// Resubmit adds the task to another timetable, to run at the time Due, at once if that has
+// passed. Its result is not asked for; to await it, give Task to [At].
+func (u Undone) Resubmit(to *Timetable) error {
+	if u.resubmit == nil {
+		return invalidf("the zero Undone holds no task")
+	}
+	return u.resubmit(to, u.Due)
+}

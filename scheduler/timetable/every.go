@@ -1,0 +1,85 @@
+package timetable
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// MinPeriod is the shortest period of [Every].
+const MinPeriod = time.Millisecond
+
+// Every runs task every period, for the first time one period from now. Runs are
+// planned at multiples of the period, by the monotonic clock, so they do not drift; for a
+// pause of that length between runs let the task return core.Again. What the
+// task returns is asked for by nobody but [EntryInfo]. The error matches core.ErrInvalid, for
+// instance if the period is shorter than [MinPeriod], or [ErrStopped]; then there is no entry.
+func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entry, error) {
+	return EveryWith(tt, period, Rules{}, task)
+}
+
+// EveryWith is Every with rules: attributes, jitter, and what becomes of runs that are
+// missed or would overlap.
+func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
+	switch {
+	case every < MinPeriod:
+		return nil, invalidf("the period is %v, allowed are %v and more", every, MinPeriod)
+	case rules.Jitter >= every:
+		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, every)
+	}
+	return again(tt, Entry{plan: period{time.Now(), every}}, rules, task)
+}
+
+// Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an
+// error that matches [ErrCron] if no instant ever comes, or the zone is missing. The other
+// errors are those of [Every].
+//
+// [CronSpec.Next] says what happens when clocks change for daylight-saving time,
+// [Timetable] when somebody sets them. Distances shorter than the jitter are allowed:
+// then a run may be due before the one ahead of it, and comes after it.
+func Cron[T any](tt *Timetable, expression string, zone *time.Location, task core.Task[T]) (*Entry, error) {
+	return CronWith(tt, expression, zone, Rules{}, task)
+}
+
+// CronWith is Cron with rules: attributes, jitter, and what becomes of runs that are
+// missed or would overlap.
+func CronWith[T any](tt *Timetable, expression string, zone *time.Location, rules Rules, task core.Task[T]) (*Entry, error) {
+	spec, err := ParseCron(expression, zone)
+	if err != nil {
+		return nil, err
+	}
+	return again(tt, Entry{wall: true, plan: spec}, rules, task)
+}
+
+// repeated is an entry that comes several times, and its body.
+type repeated[T any] struct {
+	entry Entry
+	task  core.Task[T]
+}
+
+func (r *repeated[T]) submit(ctx context.Context) error {
+	future, err := submit(ctx, &r.entry, r.task)
+	if err == nil {
+		future.OnDone(func(_ T, err error) { r.entry.finished(err) })
+	}
+	return err
+}
+
+// again completes an entry that comes several times and adds it to tt.
+func again[T any](tt *Timetable, begun Entry, rules Rules, task core.Task[T]) (*Entry, error) {
+	if err := rules.check(); err != nil {
+		return nil, err
+	}
+	if err := checkTask(tt, rules.Attributes, task); err != nil {
+		return nil, err
+	}
+	r := &repeated[T]{entry: begun, task: task}
+	e := &r.entry
+	e.tt, e.name, e.rules, e.body = tt, nameOf(rules.Attributes, task), rules, r
+	e.planFrom(e.plan.next(e.now()))
+	if err := tt.add(e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}

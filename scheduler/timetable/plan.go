@@ -1,0 +1,79 @@
+package timetable
+
+import (
+	"math"
+	"time"
+)
+
+// plan is the planned instants of an entry that comes several times.
+type plan interface {
+	// next returns the first instant after t.
+	next(t time.Time) time.Time
+	// upTo looks at the planned instants from first, which is one, up to now, which is
+	// not before it.
+	upTo(first, now time.Time, keep int) found
+}
+
+// found is what upTo has found.
+type found struct {
+	count    int         // how many there are
+	latest   []time.Time // the last ones, at most keep, at least one
+	previous time.Time   // the one before them, if there are more
+	next     time.Time   // the first after now
+}
+
+// before returns the last instant that is not among the n latest; n is the length of
+// latest, or 0.
+func (f found) before(n int) time.Time {
+	if n > 0 {
+		return f.previous
+	}
+	return f.latest[len(f.latest)-1]
+}
+
+// period is the plan of Every.
+type period struct {
+	start time.Time // one period before the first run
+	every time.Duration
+}
+
+func (p period) next(t time.Time) time.Time {
+	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
+}
+
+func (p period) upTo(first, now time.Time, keep int) (f found) {
+	count := now.Sub(first)/p.every + 1
+	f.next = first.Add(p.times(count))
+	f.count = int(min(count, math.MaxInt32))
+	kept := min(keep, f.count)
+	for i := kept; i > 0; i-- {
+		f.latest = append(f.latest, f.next.Add(-p.times(time.Duration(i))))
+	}
+	f.previous = f.latest[0].Add(-p.every)
+	return f
+}
+
+// times returns n periods.
+func (p period) times(n time.Duration) time.Duration {
+	return n * p.every //nolint:durationcheck // n is a number: what a division of durations has left
+}
+
+// mostCounted is how many instants of a cron expression are looked at one by one.
+const mostCounted = 10_000
+
+func (s *CronSpec) next(t time.Time) time.Time { return s.Next(t) }
+
+func (s *CronSpec) upTo(first, now time.Time, keep int) (f found) {
+	instant := first
+	for ; !instant.After(now) && f.count < mostCounted; instant = s.Next(instant) {
+		if f.count++; len(f.latest) == keep {
+			f.previous = f.latest[0]
+			f.latest = append(f.latest[:0], f.latest[1:]...)
+		}
+		f.latest = append(f.latest, instant)
+	}
+	if f.next = instant; !instant.After(now) { // there are more than are counted
+		f.next = s.Next(now)
+	}
+	return f
+}
