@@ -37,7 +37,7 @@ func awaitAny(ctx context.Context, records []*record) (int, error) {
 	if i := firstEnded(records); i >= 0 {
 		return i, nil
 	}
-	defer leaveSlot(ctx)()
+	defer leaveSlot(ctx).end()
 	// One signal for each record fits, so nobody who announces a result is held up.
 	w := &waiter{signal: make(chan struct{}, len(records))}
 	registered := 0

@@ -119,6 +119,9 @@
 // others have ended can still make a ring with a full queue: tasks that wait for
 // room which only the tasks behind them could make.)
 //
+// [Blocking] does the same for a wait that no engine knows of: a channel, a lock, the
+// network.
+//
 // A task that waits for a task of another engine hands its slot over and never
 // runs the other's work. Outside of tasks a waiter whose context cannot end may
 // run the awaited task on its own goroutine, if a slot is idle and the tasks of

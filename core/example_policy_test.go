@@ -241,3 +241,28 @@ func ExampleDeadlockError() {
 	// true
 	// 2 tasks
 }
+
+// With one worker, a task waits for a message that another task sends.
+func ExampleBlocking() {
+	ctx := context.Background()
+	engine, err := core.New(core.WithWorkers(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	messages := make(chan string)
+	reader, err := core.Submit(ctx, engine, core.Func(func(ctx context.Context) (string, error) {
+		var message string
+		core.Blocking(ctx, func() { message = <-messages })
+		return message, nil
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := engine.Go(func() { messages <- "hello" }); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(reader.Await(ctx))
+	// Output: hello <nil>
+}

@@ -248,7 +248,7 @@ func (e *Engine) admitWaiting(a *admission) error {
 		}
 	}
 	e.putWaiter(b.waiter)
-	task.comeBack(w, inside)
+	absence{r: task, w: w, entered: inside}.end()
 	switch {
 	case gaveUp:
 		return e.refuseEnded(a.ctx)

@@ -94,7 +94,7 @@ func (e *Engine) drain(ctx context.Context) (last bool) {
 	e.addPatient(1)
 	defer func() { last = e.addPatient(-1) == 0 && !e.isFinished() }() // deferred, because a hook may call Goexit
 	e.beginDrain()
-	defer leaveSlot(ctx)()
+	defer leaveSlot(ctx).end()
 	select {
 	case <-e.stop.finished:
 	case <-ctx.Done():
@@ -144,7 +144,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	defer e.visit()()
 	if !e.inside(ctx) {
-		defer leaveSlot(ctx)()
+		defer leaveSlot(ctx).end()
 		return e.force(ctx, nil)
 	}
 	if e.claimForce(nil) {

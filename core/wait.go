@@ -176,67 +176,6 @@ func (r *record) enterCall(w *worker) bool {
 	}
 }
 
-// leaveSlot gives the slot of the task that ctx belongs to, of whatever engine, to
-// other work for the time of a call that sleeps. It returns the function that takes
-// a slot back. If another goroutine of the task is inside such a call, that one's end
-// gives the slot back to the task, and from then on it is this call that leaves it.
-func leaveSlot(ctx context.Context) (back func()) {
-	r := taskOf(ctx)
-	if r == nil {
-		return func() {}
-	}
-	state := r.state.Load()
-	if phase(state) != phaseRunning {
-		return func() {}
-	}
-	w := r.engine().worker(runner(state))
-	entered, over := r.leaveFor(w)
-	if over == nil {
-		return func() { r.comeBack(w, entered) }
-	}
-	// The caller sleeps in a way of its own, so another goroutine watches.
-	stop, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for over != nil {
-			select {
-			case <-over:
-				entered, over = r.leaveFor(w)
-			case <-stop:
-				return
-			}
-		}
-	}()
-	return func() {
-		close(stop)
-		<-ended
-		r.comeBack(w, entered)
-	}
-}
-
-// leaveFor gives the slot of w, which runs r, away. If another call of r uses the slot
-// it returns the channel that is closed when that is over.
-func (r *record) leaveFor(w *worker) (entered bool, over <-chan struct{}) {
-	for !r.enterCall(w) {
-		if over = r.callOver(); over != nil {
-			return false, over
-		}
-		if state := r.state.Load(); phase(state) != phaseRunning || runner(state) != w.id {
-			return false, nil
-		}
-	}
-	w.giveUpSlot()
-	return true, nil
-}
-
-// comeBack takes a slot back for the task, if it was given away.
-func (r *record) comeBack(w *worker, entered bool) {
-	if entered {
-		w.takeSlotBack()
-		r.exitCall()
-	}
-}
-
 // exitCall gives the right back, and tells the worker if it waits for that.
 func (r *record) exitCall() {
 	point.At(point.ExitCall)

@@ -33,7 +33,7 @@ func (e *Engine) WaitIdle(ctx context.Context) error {
 	e.signal.Or(signalIdle)
 	e.stop.mu.Unlock()
 	e.checkIdle()
-	defer leaveSlot(ctx)()
+	defer leaveSlot(ctx).end()
 	select {
 	case <-w.signal:
 		e.putWaiter(w)
