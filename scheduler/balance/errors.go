@@ -121,18 +121,18 @@ func (e *ShutdownError) Undone() (undone []core.Undone) {
 	return undone
 }
 
-// groupContextError is the reason of a submission whose context has ended.
-type groupContextError struct{ cause, own error }
+// contextError is the reason of a submission whose context has ended.
+type contextError struct{ cause, own error }
 
-func (e *groupContextError) Error() string {
+func (e *contextError) Error() string {
 	return fmt.Sprintf("the context has ended: %v", e.cause)
 }
-func (e *groupContextError) Is(target error) bool { return errors.Is(e.own, target) }
-func (e *groupContextError) Unwrap() error        { return e.cause }
+func (e *contextError) Is(target error) bool { return errors.Is(e.own, target) }
+func (e *contextError) Unwrap() error        { return e.cause }
 
-// groupEnded returns the reason for ctx, which has ended.
-func groupEnded(ctx context.Context) error {
-	return &groupContextError{cause: context.Cause(ctx), own: ctx.Err()}
+// contextEnded returns the reason for ctx, which has ended.
+func contextEnded(ctx context.Context) error {
+	return &contextError{cause: context.Cause(ctx), own: ctx.Err()}
 }
 
 // refuse counts a submission that the group refuses, and returns its error.

@@ -71,7 +71,7 @@ type Config struct {
 // # Cost
 //
 // A submission takes no lock of the group and allocates nothing beside what core
-// allocates: BenchmarkGroupSubmit, BenchmarkGroupGo. Each engine that refuses a task costs
+// allocates: BenchmarkSubmit, BenchmarkGo. Each engine that refuses a task costs
 // an error. A wait for room costs some microseconds and allocates; as long as somebody
 // waits, the engines tell the group of each task that starts or ends, by hooks. The
 // optional methods of a task, such as [core.Keyed], are called once for each engine that
@@ -82,34 +82,34 @@ type Group struct {
 	balancer Balancer
 	seed     maphash.Seed
 
-	roster  atomic.Pointer[groupRoster] // replaced as a whole
+	roster  atomic.Pointer[roster] // replaced as a whole
 	refused atomic.Uint64
-	room    groupRoom
+	room    room
 
 	mu      sync.Mutex // serialises changes of what follows, and of roster
 	closed  bool       // Shutdown or Close has begun
 	watched bool       // the engines tell of room
-	leavers []*groupLeaver
+	leavers []*leaver
 	settled core.Stats // of engines that have left and are forgotten
 }
 
-// groupRoster is the engines of a group at one time. It does not change.
-type groupRoster struct {
-	seats   []*groupSeat
+// roster is the engines of a group at one time. It does not change.
+type roster struct {
+	seats   []*seat
 	engines []*core.Engine // the same
 	weights []float64      // theirs
 	even    bool           // the weights are equal
-	turns   *groupTurns
+	turns   *turns
 	round   []uint16 // the order of turns, if it is not that of engines
 }
 
-// groupSeat is the place of an engine in the group.
-type groupSeat struct {
+// seat is the place of an engine in the group.
+type seat struct {
 	engine *core.Engine
 	place  uint64      // see byKey
 	base   core.Stats  // what had ended when it joined
 	gone   atomic.Bool // it has left
-	load   groupLoad
+	load   load
 
 	// Guarded by Group.mu.
 	uncount func() // takes the hooks back that count the load
@@ -131,7 +131,7 @@ func NewGroup(config Config) (*Group, error) {
 	if g.name == "" {
 		g.name = "group"
 	}
-	seats := make([]*groupSeat, len(config.Engines))
+	seats := make([]*seat, len(config.Engines))
 	weights := slices.Clone(config.Weights)
 	if weights == nil {
 		weights = slices.Repeat([]float64{DefaultWeight}, len(seats))
@@ -260,7 +260,7 @@ func (g *Group) Leave(engine *core.Engine) error {
 		// First gone: a task that the look at the figures does not see is accepted after
 		// it, and whoever has submitted that sees gone, and calls late.
 		seat.gone.Store(true)
-		g.leavers = append(g.leavers, newGroupLeaver(seat))
+		g.leavers = append(g.leavers, newLeaver(seat))
 		return nil
 	})
 }
@@ -327,8 +327,8 @@ func (g *Group) join(engine *core.Engine, weight float64) error {
 }
 
 // seat makes a seat for engine, and puts in the hooks that it needs. The caller holds mu.
-func (g *Group) seat(engine *core.Engine) *groupSeat {
-	s := &groupSeat{engine: engine, place: g.placeOf(engine)}
+func (g *Group) seat(engine *core.Engine) *seat {
+	s := &seat{engine: engine, place: g.placeOf(engine)}
 	if g.balancer.countsLoad() {
 		s.uncount, _ = engine.AddHooks(s.load.hooks()) // no error: New has made the engine
 	}
@@ -342,7 +342,7 @@ func (g *Group) seat(engine *core.Engine) *groupSeat {
 }
 
 // removeHooks takes back what the group has put into the engine.
-func (s *groupSeat) removeHooks() {
+func (s *seat) removeHooks() {
 	if s.uncount != nil {
 		s.uncount()
 		s.uncount = nil
@@ -354,13 +354,13 @@ func (s *groupSeat) removeHooks() {
 }
 
 // newRoster makes a roster. The turns go on where those of the present one are.
-func (g *Group) newRoster(seats []*groupSeat, weights []float64) *groupRoster {
-	r := &groupRoster{seats: seats, weights: weights, even: equal(weights)}
+func (g *Group) newRoster(seats []*seat, weights []float64) *roster {
+	r := &roster{seats: seats, weights: weights, even: equal(weights)}
 	for _, s := range seats {
 		r.engines = append(r.engines, s.engine)
 	}
 	size := len(seats)
-	if g.balancer.kind == balanceWeighted {
+	if g.balancer.kind == weightedRoundRobin {
 		if r.round = weightedRound(weights); r.round != nil {
 			size = len(r.round)
 		}
@@ -370,7 +370,7 @@ func (g *Group) newRoster(seats []*groupSeat, weights []float64) *groupRoster {
 		if old := g.roster.Load(); old != nil && old.turns != nil {
 			place = old.turns.place()
 		}
-		r.turns = newGroupTurns(size, place)
+		r.turns = newTurns(size, place)
 	}
 	return r
 }

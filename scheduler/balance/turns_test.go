@@ -28,12 +28,12 @@ func sequence(t *testing.T, g *Group, n int) string {
 
 func lettered(t *testing.T, names ...string) (engines []*core.Engine) {
 	for _, name := range names {
-		engines = append(engines, groupEngine(t, core.WithName(name), core.WithUnboundedQueue()))
+		engines = append(engines, engineFor(t, core.WithName(name), core.WithUnboundedQueue()))
 	}
 	return engines
 }
 
-func TestBalance_Sequences(t *testing.T) {
+func TestBalancer_Sequences(t *testing.T) {
 	engines := lettered(t, "a", "b", "c")
 	g := groupOf(t, RoundRobin(), engines...)
 	if got := sequence(t, g, 7); got != "abcabca" {
