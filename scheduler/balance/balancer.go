@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/uptutu/goman/core"
 )
@@ -163,6 +164,22 @@ func (g *Group) askFunc(r *roster, attrs *core.Attributes, task any) (index int,
 	if index < 0 || index >= len(r.engines) {
 		return 0, &BalancerError{Group: g.name, Engines: len(r.engines), Index: index}
 	}
+	return index, nil
+}
+
+// callFunc calls the function of ByFunc.
+func (g *Group) callFunc(r *roster, given core.Attributes) (index int, err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &BalancerError{Group: g.name, Engines: len(r.engines), Panic: v, Stack: debug.Stack()}
+		}
+	}()
+	index = g.balancer.fn(r.engines, given)
+	returned = true
 	return index, nil
 }
 

@@ -146,6 +146,12 @@ func errNoGroup() error {
 	return &Error{Reasons: []error{fmt.Errorf("%w: the group is nil or was not made by NewGroup", core.ErrInvalid)}}
 }
 
+func errNilTask() error { return fmt.Errorf("%w: the task is nil", core.ErrInvalid) }
+
+func errNilContext() error {
+	return fmt.Errorf("%w: the context is nil: use context.Background", core.ErrInvalid)
+}
+
 // isNil reports whether v holds nothing, or a nil pointer, function, map or channel.
 func isNil(v any) bool {
 	if v == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// submission is a submission on its way through the group, once the engine of first choice
+// submission is a task on its way through the group, once the engine of first choice
 // has not taken it.
 type submission struct {
 	ask    func(*core.Engine) error // submits to an engine, without waiting
@@ -166,10 +166,4 @@ func (a *outcome) refusedBy(ctx context.Context, i int, err error) (over bool) {
 		a.full = i
 	}
 	return false
-}
-
-func errNilTask() error { return fmt.Errorf("%w: the task is nil", core.ErrInvalid) }
-
-func errNilContext() error {
-	return fmt.Errorf("%w: the context is nil: use context.Background", core.ErrInvalid)
 }

@@ -2,7 +2,6 @@ package balance
 
 import (
 	"context"
-	"runtime/debug"
 
 	"github.com/uptutu/goman/core"
 )
@@ -182,20 +181,4 @@ func (g *Group) landed(s *seat) {
 	if s.gone.Load() {
 		g.late(s)
 	}
-}
-
-// callFunc calls the function of ByFunc.
-func (g *Group) callFunc(r *roster, given core.Attributes) (index int, err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = &BalancerError{Group: g.name, Engines: len(r.engines), Panic: v, Stack: debug.Stack()}
-		}
-	}()
-	index = g.balancer.fn(r.engines, given)
-	returned = true
-	return index, nil
 }

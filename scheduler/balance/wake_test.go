@@ -49,24 +49,6 @@ func TestRoom_StartAloneMakesRoom(t *testing.T) {
 	})
 }
 
-// All engines are replaced while one of them is chosen: the task goes to a new one.
-func TestGroup_E_SCH_10_AllAreReplacedWhileOneIsChosen(t *testing.T) {
-	ctx := soon(t)
-	old, fresh := engineFor(t), engineFor(t)
-	var g *Group
-	g = groupOf(t, ByFunc(func([]*core.Engine, core.Attributes) int {
-		if !old.IsShutdown() {
-			if err := errors.Join(g.Join(fresh), g.Leave(old), old.Shutdown(ctx)); err != nil {
-				t.Error(err)
-			}
-		}
-		return 0
-	}), old)
-	if n, err := Run(ctx, g, answer(4)); n != 4 || err != nil {
-		t.Error(n, err)
-	}
-}
-
 // Who does not wait does not overtake those who do, even if there is room at the moment.
 func TestRoom_NobodyOvertakes(t *testing.T) {
 	g := groupOf(t, RoundRobin(), engineFor(t))
