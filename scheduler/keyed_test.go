@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/scheduler"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestKeyed_OrderOfAKey(t *testing.T) {
 	const keys, each = 7, 300
 	s := must(scheduler.NewKeyed(1, scheduler.NewLIFO)) // whatever chooses among the keys
-	e := engineFor(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
 	var ran [keys][]int // no lock: each key is a lane
 	var futures []*core.Future[int]
 	for i := range keys * each {
@@ -56,7 +57,7 @@ func TestKeyed_OrderOfAKey(t *testing.T) {
 func TestKeyed_InFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewKeyed(3, scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(6), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(6), core.WithUnboundedQueue(), core.WithScheduler(s))
 		var running, most [2]atomic.Int32
 		for i := range 120 {
 			key := i / 60
@@ -104,7 +105,7 @@ func TestKeyed_OverPriority(t *testing.T) {
 // gone lets many jobs come and go, and returns how much more memory is used than before.
 func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes) (kept int64) {
 	t.Helper()
-	e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 	nothing := core.Func(func(context.Context) (int, error) { return 0, nil })
 	round := func(n int) {
 		if err := e.Pause(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/scheduler"
 	"github.com/uptutu/goman/scheduler/schedulertest"
 )
@@ -75,8 +76,8 @@ func TestPriority_AgingOrder(t *testing.T) {
 func TestPriority_Reserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewPriority(scheduler.Strict().Reserving(core.Critical, 1).Reserving(core.High, 1), scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
-		sleep := core.Func(func(context.Context) (int, error) { time.Sleep(time.Hour); return 0, nil })
+		e := coretest.New(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
+		sleep := core.Func(func(context.Context) (int, error) { time.Sleep(time.Second); return 0, nil })
 		running := func(p core.Priority, n, want int) {
 			t.Helper()
 			for range n {
@@ -101,7 +102,7 @@ func TestPriority_Reserve(t *testing.T) {
 // What is kept is never all there is, and what waits inside keeps nothing.
 func TestPriority_ReserveLeavesOne(t *testing.T) {
 	s := must(scheduler.NewPriority(scheduler.Aging(time.Second).Reserving(core.Critical, 5), scheduler.NewFIFO))
-	e := engineFor(t, core.WithWorkers(2), core.WithQueueCapacity(2), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(2), core.WithQueueCapacity(2), core.WithScheduler(s))
 	ctx := soon(t)
 	low := core.Attributes{Priority: core.Low}
 	var tree func(depth int) core.TaskFunc[int]

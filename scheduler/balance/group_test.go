@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 )
 
 // soon ends a hanging test instead of the whole run.
@@ -20,25 +21,12 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// engineFor makes an engine that is ended, and whose figures are checked, at the end of
-// the test.
+// engineFor makes an engine that is resumed and ended at the end of the test. See
+// coretest.New for what is checked then.
 func engineFor(t testing.TB, options ...core.Option) *core.Engine {
 	t.Helper()
-	e, err := core.New(append([]core.Option{core.WithLogger(slog.New(slog.DiscardHandler))}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		_ = e.Resume()
-		if err := e.Shutdown(ctx); err != nil {
-			t.Errorf("engine %s: %v", e.Name(), err)
-		}
-		if err := e.Stats().Check(); err != nil {
-			t.Error(err)
-		}
-	})
+	e := coretest.New(t, append([]core.Option{core.WithLogger(slog.New(slog.DiscardHandler))}, options...)...)
+	t.Cleanup(func() { _ = e.Resume() })
 	return e
 }
 
