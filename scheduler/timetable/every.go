@@ -21,14 +21,14 @@ func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entr
 
 // EveryWith is Every with rules: attributes, jitter, and what becomes of runs that are
 // missed or would overlap.
-func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
+func EveryWith[T any](tt *Timetable, period time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
 	switch {
-	case every < MinPeriod:
-		return nil, invalidf("the period is %v, allowed are %v and more", every, MinPeriod)
-	case rules.Jitter >= every:
-		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, every)
+	case period < MinPeriod:
+		return nil, invalidf("the period is %v, allowed are %v and more", period, MinPeriod)
+	case rules.Jitter >= period:
+		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, period)
 	}
-	return again(tt, Entry{plan: period{time.Now(), every}}, rules, task)
+	return again(tt, Entry{plan: periodic{time.Now(), period}}, rules, task)
 }
 
 // Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an

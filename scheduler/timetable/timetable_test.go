@@ -22,7 +22,7 @@ type desk struct {
 	*timetable.Timetable
 	engine *core.Engine
 	start  time.Time
-	shift  atomic.Int64 // of the clock on the wall
+	shift  atomic.Int64 // of the wall clock
 
 	mu      sync.Mutex
 	skipped []string
