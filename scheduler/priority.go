@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -103,7 +102,7 @@ func NewPriority[S core.Scheduler](cfg PriorityConfig, inner func() (S, error)) 
 	for i := range s.level {
 		var err error
 		if s.level[i], err = makeNested("Priority", inner); err != nil {
-			return nil, fmt.Errorf("scheduler: level %v: %w", core.Priority(i+1), err)
+			return nil, err
 		}
 	}
 	return s, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/uptutu/goman/core"
 	"github.com/uptutu/goman/core/coretest"
+	"github.com/uptutu/goman/queue"
 	"github.com/uptutu/goman/scheduler"
 	"github.com/uptutu/goman/scheduler/schedulertest"
 )
@@ -145,6 +146,8 @@ func TestInvalid(t *testing.T) {
 	strict := scheduler.Strict()
 	none := func() (*scheduler.FIFO, error) { return nil, errors.New("no memory") }
 	nothing := func() (core.Scheduler, error) { return nil, nil }
+	noPointer := func() (*scheduler.FIFO, error) { return nil, nil }
+	var noQueue *queue.MPMC[core.Job]
 	var missing func() (*scheduler.FIFO, error)
 	for want, err := range map[string]error{
 		"an aging of 0s":              second(scheduler.NewPriority(scheduler.Aging(0), scheduler.NewFIFO)),
@@ -153,13 +156,15 @@ func TestInvalid(t *testing.T) {
 		"kept for priority(9)":        second(scheduler.NewPriority(strict.Reserving(9, 1), scheduler.NewFIFO)),
 		"-1 workers kept for high":    second(scheduler.NewPriority(strict.Reserving(core.High, -1), scheduler.NewFIFO)),
 		"schedulers in a Priority is": second(scheduler.NewPriority(strict, missing)),
-		"level low: no memory":        second(scheduler.NewPriority(strict, none)),
+		"no memory":                   second(scheduler.NewPriority(strict, none)),
 		"schedulers in a Keyed is":    second(scheduler.NewKeyed(1, missing)),
 		"schedulers in a Keyed has":   second(scheduler.NewKeyed(1, nothing)),
+		"schedulers in a Fair has":    second(scheduler.NewFairWith(scheduler.FairConfig{}, noPointer)),
 		"0 tasks of a key at a time":  second(scheduler.NewKeyed(0, scheduler.NewFIFO)),
 		"-3 tasks in flight":          second(scheduler.NewFairWith(scheduler.FairConfig{InFlight: -3}, scheduler.NewFIFO)),
 		"schedulers in a Fair is":     second(scheduler.NewFairWith(scheduler.FairConfig{}, missing)),
 		"the queue is nil":            second(scheduler.FromQueue(nil)),
+		"the queue is nil: give":      second(scheduler.FromQueue(noQueue)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -25,8 +25,8 @@ type Queue struct {
 // FromQueue makes a scheduler of a queue, which must be empty, and must not be used
 // by anybody else from then on.
 func FromQueue(jobs queue.Queue[core.Job]) (*Queue, error) {
-	if jobs == nil {
-		return nil, invalidf("the queue is nil")
+	if isNil(jobs) {
+		return nil, invalidf("the queue is nil: give one that is empty")
 	}
 	if n := jobs.Len(); n != 0 {
 		return nil, invalidf("the queue holds %d jobs: it has to be empty", n)
