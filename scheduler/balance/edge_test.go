@@ -108,6 +108,9 @@ func TestGroup_E_SCH_10_NoEngine(t *testing.T) {
 		if err := g.Leave(e); !errors.Is(err, ErrNotMember) {
 			t.Error(err)
 		}
+		if err := g.Leave(nil); !errors.Is(err, ErrNotMember) || !strings.Contains(err.Error(), "it is nil") {
+			t.Error(err)
+		}
 	}
 }
 
@@ -208,14 +211,15 @@ func TestGroup_E_SCH_10_FunctionFails(t *testing.T) {
 		fn     func([]*core.Engine, core.Attributes) int
 		panics bool
 		want   error
+		text   string
 	}{
-		"negative":        {func([]*core.Engine, core.Attributes) int { return -1 }, false, ErrBalancer},
-		"too large":       {func(engines []*core.Engine, _ core.Attributes) int { return len(engines) }, false, ErrBalancer},
-		"huge":            {func([]*core.Engine, core.Attributes) int { return math.MaxInt }, false, ErrBalancer},
-		"panics":          {func([]*core.Engine, core.Attributes) int { panic("no") }, true, core.ErrPanicked},
-		"panics by error": {func([]*core.Engine, core.Attributes) int { panic(broken) }, true, broken},
-		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(any(nil)) }, true, core.ErrPanicked}, //nolint:govet // the case that is tested
-		"index panics":    {func(e []*core.Engine, _ core.Attributes) int { e[5].Name(); return 0 }, true, ErrBalancer},
+		"negative":        {func([]*core.Engine, core.Attributes) int { return -1 }, false, ErrBalancer, "returned -1: allowed is 0 to 1"},
+		"too large":       {func(engines []*core.Engine, _ core.Attributes) int { return len(engines) }, false, ErrBalancer, "returned 2: allowed is 0 to 1"},
+		"huge":            {func([]*core.Engine, core.Attributes) int { return math.MaxInt }, false, ErrBalancer, "allowed is 0 to 1"},
+		"panics":          {func([]*core.Engine, core.Attributes) int { panic("no") }, true, core.ErrPanicked, "panicked: no"},
+		"panics by error": {func([]*core.Engine, core.Attributes) int { panic(broken) }, true, broken, "panicked: broken"},
+		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(any(nil)) }, true, core.ErrPanicked, "nil"}, //nolint:govet // the case that is tested
+		"index panics":    {func(e []*core.Engine, _ core.Attributes) int { e[5].Name(); return 0 }, true, ErrBalancer, "index out of range"},
 	} {
 		g := groupOf(t, ByFunc(c.fn), engineFor(t), engineFor(t))
 		_, err := Submit(ctx, g, answer(1))
@@ -225,7 +229,7 @@ func TestGroup_E_SCH_10_FunctionFails(t *testing.T) {
 			if !ok || !errors.Is(err, ErrBalancer) || !errors.Is(err, c.want) || errors.Is(err, core.ErrPanicked) != c.panics {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if (failed.Panic != nil) != c.panics || (len(failed.Stack) > 0) != c.panics || failed.Engines != 2 || failed.Error() == "" {
+			if (failed.Panic != nil) != c.panics || (len(failed.Stack) > 0) != c.panics || failed.Engines != 2 || !strings.Contains(failed.Error(), c.text) {
 				t.Errorf("%s: %+v", name, failed)
 			}
 		}

@@ -43,7 +43,11 @@ type Error struct {
 // Error names the group and at most three of the reasons.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "balance: group %s: refused: ", e.Group)
+	b.WriteString("balance: ")
+	if e.Group != "" { // there is a group
+		fmt.Fprintf(&b, "group %s: ", e.Group)
+	}
+	b.WriteString("refused: ")
 	for i, reason := range e.Reasons {
 		if i == 3 {
 			fmt.Fprintf(&b, "; and %d more", len(e.Reasons)-i)
@@ -76,9 +80,9 @@ type BalancerError struct {
 // Error says what the function did and what is allowed.
 func (e *BalancerError) Error() string {
 	if e.Panic != nil {
-		return fmt.Sprintf("balance: group %s: the balancer's function panicked: %s", e.Group, fmt.Sprint(e.Panic))
+		return fmt.Sprintf("balance: the function given to ByFunc panicked: %v", e.Panic)
 	}
-	return fmt.Sprintf("balance: group %s: the balancer's function returned %d: allowed is 0 to %d", e.Group, e.Index, e.Engines-1)
+	return fmt.Sprintf("balance: the function given to ByFunc returned %d: allowed is 0 to %d", e.Index, e.Engines-1)
 }
 
 // Is matches ErrBalancer, and core.ErrPanicked where the function panicked.

@@ -150,7 +150,7 @@ func NewGroup(config Config) (*Group, error) {
 func (c *Config) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{core.ErrConfig}, args...)...))
+		faults = append(faults, fmt.Errorf("balance: %w: "+format, append([]any{core.ErrConfig}, args...)...))
 	}
 	if err := c.Balancer.validate(); err != nil {
 		fault("Balancer: %w", err)
@@ -249,9 +249,9 @@ func (g *Group) JoinWeighted(engine *core.Engine, weight float64) error {
 func (g *Group) Leave(engine *core.Engine) error {
 	return g.change(func() error {
 		old := g.roster.Load()
-		i := slices.Index(old.engines, engine)
-		if i < 0 {
-			return fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
+		i, err := old.find(engine)
+		if err != nil {
+			return err
 		}
 		seats, weights := slices.Clone(old.seats), slices.Clone(old.weights)
 		g.roster.Store(g.newRoster(slices.Delete(seats, i, i+1), slices.Delete(weights, i, i+1)))
@@ -273,9 +273,9 @@ func (g *Group) SetWeight(engine *core.Engine, weight float64) error {
 			return err
 		}
 		old := g.roster.Load()
-		i := slices.Index(old.engines, engine)
-		if i < 0 {
-			return fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
+		i, err := old.find(engine)
+		if err != nil {
+			return err
 		}
 		weights := slices.Clone(old.weights)
 		weights[i] = weight
@@ -324,6 +324,18 @@ func (g *Group) join(engine *core.Engine, weight float64) error {
 	seats, weights := slices.Clone(old.seats), slices.Clone(old.weights)
 	g.roster.Store(g.newRoster(append(seats, g.seat(engine)), append(weights, weight)))
 	return nil
+}
+
+// find returns the index of engine.
+func (r *roster) find(engine *core.Engine) (int, error) {
+	i := slices.Index(r.engines, engine)
+	switch {
+	case i >= 0:
+		return i, nil
+	case engine.Name() == "":
+		return i, fmt.Errorf("%w: it is nil or was not made by core.New", ErrNotMember)
+	}
+	return i, fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
 }
 
 // seat makes a seat for engine, and puts in the hooks that it needs. The caller holds mu.
