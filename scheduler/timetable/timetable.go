@@ -3,6 +3,7 @@ package timetable
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -137,7 +138,7 @@ func New(engine *core.Engine, cfg Config) (*Timetable, error) {
 		}
 	}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("timetable: %w", err) // New of core has not made the engine
 	}
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
