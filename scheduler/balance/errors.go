@@ -29,7 +29,7 @@ var (
 
 // Error is why a group has not accepted a task. It matches whatever one of the
 // reasons matches: [core.ErrQueueFull] if an engine was full, so that it may be worth
-// to try again later; [core.ErrClosed] if one was shut down, and no other of these if all
+// to try again later; [core.ErrClosed] if one was shut down, and nothing else if all
 // were; [core.ErrInvalid]; the cause and the own error of a context that ended;
 // [ErrNoEngine], [ErrBalancer].
 type Error struct {

@@ -215,8 +215,8 @@ func (g *Group) Engines() []*core.Engine {
 	return slices.Clone(g.roster.Load().engines)
 }
 
-// Join adds engine to the group, with [DefaultWeight]. From then on it is chosen, and
-// those who wait for room get that of its queue.
+// Join adds engine to the group, with [DefaultWeight]. From then on it is chosen, also for
+// those who wait for room.
 //
 // The error matches [ErrMember] if it is in the group, [ErrTooMany], [core.ErrInvalid] if
 // it is nil or was not made by [core.New], or [core.ErrClosed] if the engine or the group

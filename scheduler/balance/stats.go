@@ -23,9 +23,9 @@ type Stats struct {
 	// Engines are the figures of the engines in the group, in the order in which they
 	// joined, without the tasks that had ended before.
 	Engines []core.Stats
-	// Left are those of the engines that have left: until each has become idle, as seen
-	// by Stats, Join or Leave, and with what submissions brought it that were on their way.
-	// They count tasks alone; the workers of an engine that has left are not the group's.
+	// Left are those of the engines that have left. Each counts until Stats, Join or Leave
+	// finds it idle; a task of the group that comes to it after that counts too. They
+	// count tasks alone; the workers of an engine that has left are not the group's.
 	Left core.Stats
 	// Total is the sum. Its Capacity is -1 if that of one engine is. Its Rejected counts
 	// the refusals of the engines, also those after which another engine has accepted the

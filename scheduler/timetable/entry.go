@@ -11,8 +11,8 @@ import (
 	"github.com/uptutu/goman/queue"
 )
 
-// An Entry is a task in a [Timetable], and when it runs. It is used by any number of
-// goroutines.
+// An Entry is a task in a [Timetable], and when it runs. Its methods may be called by any
+// number of goroutines.
 type Entry struct {
 	// Immutable.
 	tt    *Timetable

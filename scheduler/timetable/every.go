@@ -13,7 +13,7 @@ const MinPeriod = time.Millisecond
 // Every runs task every period, for the first time one period from now. Runs are
 // planned at multiples of the period, by the monotonic clock, so they do not drift; for a
 // pause of that length between runs let the task return core.Again. What the
-// task returns is asked for by nobody but [EntryInfo]. The error matches core.ErrInvalid, for
+// task returns is lost, but for its error in [EntryInfo]. The error matches core.ErrInvalid, for
 // instance if the period is shorter than [MinPeriod], or [ErrStopped]; then there is no entry.
 func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entry, error) {
 	return EveryWith(tt, period, Rules{}, task)
@@ -36,8 +36,8 @@ func EveryWith[T any](tt *Timetable, period time.Duration, rules Rules, task cor
 // errors are those of [Every].
 //
 // [CronSpec.Next] says what happens when clocks change for daylight-saving time,
-// [Timetable] when somebody sets them. Distances shorter than the jitter are allowed:
-// then a run may be due before the one ahead of it, and comes after it.
+// [Timetable] when somebody sets them. The jitter may be longer than the time between two
+// runs: they still come in the order in which they were planned.
 func Cron[T any](tt *Timetable, expression string, zone *time.Location, task core.Task[T]) (*Entry, error) {
 	return CronWith(tt, expression, zone, Rules{}, task)
 }

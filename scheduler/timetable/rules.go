@@ -14,7 +14,7 @@ type Rules struct {
 	Attributes core.Attributes
 	// Jitter is how much later than planned a run may be due: a random time from 0 to
 	// Jitter, drawn for each, so that many programs with the same plan do not all come at
-	// once. Of Every it has to be shorter than the period. The default is none.
+	// once. With Every it has to be shorter than the period. The default is none.
 	Jitter time.Duration
 	// Missed is what becomes of planned runs that could not be submitted in time. The
 	// default is MissedOnce.

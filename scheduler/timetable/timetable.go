@@ -55,7 +55,7 @@ import (
 //
 // One timer serves all entries, and one goroutine, which there is only while
 // something is due. Adding an entry and removing it take the same time however many there are;
-// BenchmarkTimetable shows it, and what an entry takes in memory.
+// BenchmarkTimetable shows it. An entry takes about 500 bytes.
 //
 // All methods and functions may be called by any number of goroutines, also from
 // tasks. There is no context to give: an entry outlives the request that adds it. What
@@ -157,7 +157,7 @@ func New(engine *core.Engine, cfg Config) (*Timetable, error) {
 //
 // It waits for the one submission that may be on its way, which gives up at once: the functions
 // of the user that are called by that (OnSkipped, core.Config.OnFull, hooks) must not
-// call it. A second call returns nothing.
+// call it, for it would wait for them. A second call returns nothing.
 func (tt *Timetable) Stop() []Undone {
 	if tt == nil || tt.engine == nil {
 		return nil
