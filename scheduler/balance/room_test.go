@@ -322,8 +322,8 @@ func TestRoom_ChildrenWhileItDrains(t *testing.T) {
 	})
 }
 
-// Many who wait, and engines that come and go: each is accepted or given its reason, and
-// nobody is left behind.
+// Many who wait, and one who gives up: each is accepted or given its reason, and nobody is
+// left behind.
 func TestRoom_NobodyIsLeftBehind(t *testing.T) {
 	ctx := soon(t)
 	for _, balancer := range allBalancers() {
