@@ -17,8 +17,8 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("scheduler: "+format+": %w", append(args, core.ErrInvalid)...)
 }
 
-// isNil reports whether v holds nothing, or a nil pointer.
+// isNil reports whether v is nil, or holds a nil pointer.
 func isNil(v any) bool {
-	r := reflect.ValueOf(v)
-	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
+	value := reflect.ValueOf(v)
+	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
 }

@@ -164,7 +164,7 @@ func TestInvalid(t *testing.T) {
 		"-3 tasks in flight":          second(scheduler.NewFairWith(scheduler.FairConfig{InFlight: -3}, scheduler.NewFIFO)),
 		"schedulers in a Fair is":     second(scheduler.NewFairWith(scheduler.FairConfig{}, missing)),
 		"the queue is nil":            second(scheduler.FromQueue(nil)),
-		"the queue is nil: give":      second(scheduler.FromQueue(noQueue)),
+		"queue is nil":                second(scheduler.FromQueue(noQueue)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

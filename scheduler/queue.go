@@ -27,7 +27,7 @@ type Queue struct {
 // not empty.
 func FromQueue(jobs queue.Queue[core.Job]) (*Queue, error) {
 	if isNil(jobs) {
-		return nil, invalidf("the queue is nil: give one that is empty")
+		return nil, invalidf("the queue is nil")
 	}
 	if n := jobs.Len(); n != 0 {
 		return nil, invalidf("the queue holds %d jobs: it has to be empty", n)
