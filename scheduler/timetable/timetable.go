@@ -55,7 +55,7 @@ import (
 //
 // One timer serves all entries, and one goroutine, which there is only while
 // something is due. Adding an entry and removing it take the same time however many there are;
-// BenchmarkTimetable shows it. An entry takes about 500 bytes.
+// BenchmarkTimetable shows it, and what an entry takes in memory.
 //
 // All methods and functions may be called by any number of goroutines, also from
 // tasks. There is no context to give: an entry outlives the request that adds it. What
