@@ -65,8 +65,8 @@ func (e *Engine) wakeScheduled() {
 	}
 }
 
-// schedRefuse returns why the scheduler does not want job, if so. The call is made
-// apart for a job of somebody else.
+// schedRefuse asks a Refuser. The call is made apart, as by schedPushApart, for a job
+// of somebody else.
 func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
 	if e.in.optional.refuser == nil {
 		return nil

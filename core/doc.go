@@ -213,7 +213,8 @@
 // 64. What a task submits goes to its own worker, newest first, where idle
 // workers take the oldest. To use another order, pass a [Scheduler]: three
 // methods, called one at a time. It may also be a [Completer], a
-// [Claimer], a [Sweeper], a [Resizer] or a [WakerSetter].
+// [Claimer], a [Sweeper], a [Resizer], a [WakerSetter], a [Refuser] or a [Yielder].
+// The module goman/scheduler has priorities, fair shares, deadlines and lanes.
 //
 // # What is promised
 //

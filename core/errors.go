@@ -271,9 +271,9 @@ func (e *DeadlockError) Error() string {
 func (e *DeadlockError) Is(target error) bool { return target == ErrDeadlock }
 
 // RefusedError is why a task, or a call that changes the engine, was not accepted.
-// It matches the reason: ErrQueueFull, ErrClosed, ErrDiscarded, ErrInvalid, or the
-// cause of a context that ended; then also the context's own error, which is
-// context.Canceled or context.DeadlineExceeded.
+// It matches the reason: ErrQueueFull, ErrClosed, ErrDiscarded, ErrInvalid, what a
+// Refuser has returned, or the cause of a context that ended; then also the context's
+// own error, which is context.Canceled or context.DeadlineExceeded.
 type RefusedError struct {
 	// Engine is the name of the engine.
 	Engine string

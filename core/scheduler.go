@@ -12,8 +12,8 @@ import "unsafe"
 // excepted). They may call the methods of a Job; but Job.Deadline calls the context
 // given to Submit, which is bound by the same rules then.
 //
-// Push must accept every job: capacity is counted by the engine, and who wants to
-// refuse one for another reason is a Refuser. A Push that panics
+// Push must accept every job: capacity is counted by the engine, and a scheduler
+// that refuses jobs for another reason is a Refuser. A Push that panics
 // refuses the job, with an error that matches ErrPanicked, and the job never
 // starts, even if it was stored. A Pop that panics counts as one that has nothing,
 // a Claim as one that refuses. Each panic is logged. A method that calls
@@ -87,10 +87,11 @@ type WakerSetter interface {
 
 // Refuser is a Scheduler that may refuse a task at the door.
 type Refuser interface {
-	// Refuse is called before the first Push of a job, when there is room for it. An
-	// error refuses the job: it is the Reason of the *RefusedError that the submitter
-	// is given, and Rejections.Internal counts it. A job that is run again is not
-	// asked about.
+	// Refuse is called before the first Push of a job, when there is room for it or
+	// another job would give its place up; with an error, none does. The error refuses
+	// the job: it is the Reason of the *RefusedError that the submitter is given, and
+	// Rejections.Internal counts it. A Refuse that panics refuses the job as a Push
+	// that panics does. A job that is run again is not asked about.
 	Refuse(job Job) error
 }
 
@@ -98,13 +99,13 @@ type Refuser interface {
 // no worker at the moment, because they wait for something inside: one that limits
 // how many run at a time would otherwise hold back what they wait for.
 type Yielder interface {
-	// Yielded is called when the worker that runs job is about to take other work,
-	// since job waits, or runs a task in place that does. After the call the engine
-	// asks Pop again.
+	// Yielded is called when job is about to wait and its worker is free for other
+	// work. Where job runs another one in place, and that one waits, it is called for
+	// both. After the call the engine asks Pop again.
 	Yielded(job Job)
-	// Resumed is called when job has a worker again: that is not up to the
-	// scheduler. It may come after Completed, if a goroutine that job has left
-	// behind was waiting.
+	// Resumed is called when job has a worker again, whatever the scheduler would
+	// allow. It may come after Completed, if a goroutine that job has left behind was
+	// waiting.
 	Resumed(job Job)
 }
 

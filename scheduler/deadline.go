@@ -59,7 +59,7 @@ type deadlined struct {
 // error is nil: see NewFIFO.
 func NewDeadline() (*Deadline, error) { return NewDeadlineWith(DeadlineConfig{}) }
 
-// NewDeadlineWith makes a Deadline.
+// NewDeadlineWith makes a Deadline. The error is nil: see NewFIFO.
 func NewDeadlineWith(cfg DeadlineConfig) (*Deadline, error) {
 	s := &Deadline{of: cfg.Of}
 	if s.of == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/queue"
 	"github.com/uptutu/goman/scheduler"
 )
@@ -18,7 +19,7 @@ import (
 func TestDeadline_Refuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
-		e := engineFor(t, core.WithWorkers(2), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(2), core.WithUnboundedQueue(), core.WithScheduler(s))
 		submit := func(within time.Duration) (*core.Future[int], error) {
 			ctx := t.Context()
 			if within > 0 {
@@ -75,7 +76,7 @@ func TestDeadline_RefusePast(t *testing.T) {
 			Refuse: true,
 			Of:     func(core.Job) (time.Time, bool) { return time.Now().Add(-time.Second), true },
 		}))
-		e := engineFor(t, core.WithScheduler(s))
+		e := coretest.New(t, core.WithScheduler(s))
 		_, err := core.Run(t.Context(), e, core.Func(func(context.Context) (int, error) { return 0, nil }))
 		if !errors.Is(err, scheduler.ErrDeadlineUnmeetable) {
 			t.Error(err)

@@ -1,21 +1,21 @@
 // Package scheduler holds orders over the jobs of an engine, as values that nest.
 // Package timetable adds tasks at a time, package balance spreads tasks over engines.
 //
-// An engine runs what is queued in the order of its core.Scheduler. Without one it has
+// An engine runs what is queued in the order of its [core.Scheduler]. Without one it has
 // core's built-in scheduler, which is the fastest, and first in, first out for what
 // comes from outside. Take one of these where that is not the order that you need:
 //
-//   - Priority: what is urgent first, with Aging so that nothing starves, and with
+//   - [Priority]: what is urgent first, with [Aging] so that nothing starves, and with
 //     workers that are kept for what is urgent.
-//   - Fair: tenants in turn, each a share by its weight.
-//   - Deadline: the earliest deadline first, and what cannot be met refused.
-//   - Keyed: the tasks of a key one after another, or a few at a time.
-//   - LIFO: the newest first.
-//   - FromQueue: the order of any queue of package queue, or of your own.
-//   - FIFO: what the others are made of.
+//   - [Fair]: tenants in turn, each a share by its weight.
+//   - [Deadline]: the earliest deadline first, and what cannot be met refused.
+//   - [Keyed]: the tasks of a key one after another, or a few at a time.
+//   - [LIFO]: the newest first.
+//   - [FromQueue]: the order of any queue of package queue, or of your own.
+//   - [FIFO]: what the others are made of.
 //
-// They nest. A scheduler that has others in it makes them with a function: NewFIFO,
-// NewFair, or one of yours.
+// They nest. A scheduler that has others in it makes them with a function: [NewFIFO],
+// [NewFair], or one of yours.
 //
 //	core.New(core.WithScheduler(scheduler.NewPriority(scheduler.Aging(5*time.Second), scheduler.NewFair)))
 //

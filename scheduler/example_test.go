@@ -98,16 +98,13 @@ func ExampleFair() {
 	// basic
 }
 
-// The earliest deadline first; what cannot be met is refused.
+// The earliest deadline first.
 func ExampleDeadline() {
-	engine := paused(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
+	engine := paused(scheduler.NewDeadline())
 	for _, within := range []time.Duration{time.Hour, time.Minute, time.Second * 30} {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		defer cancel()
-		_, err := core.Submit(ctx, engine, say(within.String()))
-		if errors.Is(err, scheduler.ErrDeadlineUnmeetable) {
-			fmt.Println("refused")
-		}
+		core.Submit(ctx, engine, say(within.String()))
 	}
 	core.Submit(context.Background(), engine, say("whenever"))
 	engine.Shutdown(context.Background())
@@ -116,6 +113,32 @@ func ExampleDeadline() {
 	// 1m0s
 	// 1h0m0s
 	// whenever
+}
+
+// What is critical is of no use after a millisecond. Reports have taken longer, so one
+// that is critical is refused.
+func ExampleNewDeadlineWith() {
+	engine, err := core.New(core.WithScheduler(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{
+		Of: func(job core.Job) (time.Time, bool) {
+			return time.Now().Add(time.Millisecond), job.Priority() == core.Critical
+		},
+		Refuse: true,
+	})))
+	if err != nil {
+		log.Fatal(err)
+	}
+	report := core.Func(func(context.Context) (int, error) {
+		time.Sleep(2 * time.Millisecond)
+		return 7, nil
+	})
+	ctx := context.Background()
+	for range 8 { // from then on there is an estimate
+		core.RunWith(ctx, engine, core.Attributes{Name: "report"}, report)
+	}
+	_, err = core.SubmitWith(ctx, engine, core.Attributes{Name: "report", Priority: core.Critical}, report)
+	fmt.Println(errors.Is(err, scheduler.ErrDeadlineUnmeetable))
+	engine.Shutdown(ctx)
+	// Output: true
 }
 
 // The tasks of one account run one after another, those of different accounts side by
@@ -140,16 +163,22 @@ func ExampleKeyed() {
 	// Output: 499500 499500
 }
 
-// A FIFO is what a scheduler is usually made of, here the two classes of a Priority.
-func ExampleFIFO() {
+// As long as there are urgent tasks, no other one starts.
+func ExampleStrict() {
 	ctx := context.Background()
 	engine := paused(scheduler.NewPriority(scheduler.Strict(), scheduler.NewFIFO))
-	core.Submit(ctx, engine, say("first"))
-	core.Submit(ctx, engine, say("second"))
+	for _, name := range []string{"first", "second"} {
+		core.SubmitWith(ctx, engine, core.Attributes{Priority: core.Low}, say("low, "+name))
+	}
+	for _, name := range []string{"first", "second"} {
+		core.SubmitWith(ctx, engine, core.Attributes{Priority: core.High}, say("high, "+name))
+	}
 	engine.Shutdown(ctx)
 	// Output:
-	// first
-	// second
+	// high, first
+	// high, second
+	// low, first
+	// low, second
 }
 
 // The newest first, and the oldest is given up for it.

@@ -9,7 +9,7 @@ import (
 
 // Fair gives the tenants of the tasks (core.Attributes.Tenant) their turns, each a
 // share by its weight: whatever one tenant submits delays the others by its share
-// only. Tasks of nobody are those of tenant "". Each tenant has a scheduler of its
+// only. Tasks without one are those of tenant "". Each tenant has a scheduler of its
 // own, which orders its jobs.
 //
 // It is deficit round robin (M. Shreedhar and G. Varghese, Efficient Fair Queueing
@@ -18,8 +18,8 @@ import (
 // end of the ring. A turn lets as many jobs start as the tenant's weight says; or,
 // ByTime, jobs of as much running time as the usual job takes, times the weight. How
 // long a job takes is known when it has ended, so it is charged what the tenant's
-// jobs usually take, and the rest then. A tenant that leaves leaves its credit, and
-// its debt, behind.
+// jobs usually take, and the rest then. A tenant that has no job any more is forgotten,
+// with its credit and its debt.
 //
 // Waiting: by count, the k-th job of a tenant of weight w starts in its ceil(k/w)-th
 // turn at the latest, and between two turns of a tenant each other one starts no more
@@ -119,7 +119,8 @@ func NewFair() (*Fair, error) { return NewFairWith(FairConfig{}, NewFIFO) }
 
 // NewFairWith makes a Fair whose tenants' own schedulers are made by inner: NewFIFO,
 // or a function of the user's. If that fails later on, the job is refused for which
-// it was called.
+// it was called. The error matches core.ErrInvalid if cfg or inner is wrong, or is the
+// one that inner has returned.
 func NewFairWith[S core.Scheduler](cfg FairConfig, inner func() (S, error)) (*Fair, error) {
 	if cfg.InFlight < 0 {
 		return nil, invalidf("%d tasks in flight for a tenant: allowed is 1 or more, or 0 for any number", cfg.InFlight)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/queue"
 	"github.com/uptutu/goman/scheduler"
 	"github.com/uptutu/goman/scheduler/schedulertest"
@@ -74,7 +75,7 @@ func TestFair_ByTime(t *testing.T) {
 		s := must(scheduler.NewFairWith(scheduler.FairConfig{ByTime: true, Weight: func(tenant string) int {
 			return map[string]int{"short": 1, "long": 1, "double": 2}[tenant]
 		}}, scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 		if err := e.Pause(); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +111,7 @@ func TestFair_ByTime(t *testing.T) {
 func TestFair_InFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewFairWith(scheduler.FairConfig{InFlight: 2}, scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(8), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(8), core.WithUnboundedQueue(), core.WithScheduler(s))
 		var running, most [2]atomic.Int32
 		for i := range 100 {
 			tenant := i % 2
@@ -136,7 +137,7 @@ func TestFair_InFlight(t *testing.T) {
 // A task may wait for others of its tenant, however few may run at a time.
 func TestFair_InFlightOfWaiters(t *testing.T) {
 	s := must(scheduler.NewFairWith(scheduler.FairConfig{InFlight: 1}, scheduler.NewFIFO))
-	e := engineFor(t, core.WithWorkers(3), core.WithQueueCapacity(3), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(3), core.WithQueueCapacity(3), core.WithScheduler(s))
 	ctx := soon(t)
 	var tree func(depth int) core.TaskFunc[int]
 	tree = func(depth int) core.TaskFunc[int] {
@@ -172,7 +173,7 @@ func TestFair_InnerFailsLater(t *testing.T) {
 		}
 		return scheduler.NewFIFO()
 	}))
-	e := engineFor(t, core.WithWorkers(1), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(1), core.WithScheduler(s))
 	if err := e.Pause(); err != nil {
 		t.Fatal(err)
 	}

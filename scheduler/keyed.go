@@ -55,7 +55,9 @@ type place struct {
 const spareLanes = 64
 
 // NewKeyed makes a Keyed that lets perKey tasks of one key run at a time, 1 or more,
-// over a scheduler that is made by inner: NewFIFO, or a function of the user's.
+// over a scheduler that is made by inner: NewFIFO, or a function of the user's. The
+// error matches core.ErrInvalid if perKey or inner is wrong, or is the one that inner
+// has returned.
 func NewKeyed[S core.Scheduler](perKey int, inner func() (S, error)) (*Keyed, error) {
 	if perKey < 1 {
 		return nil, invalidf("%d tasks of a key at a time: allowed is 1 or more", perKey)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/scheduler"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestKeyed_OrderOfAKey(t *testing.T) {
 	const keys, each = 7, 300
 	s := must(scheduler.NewKeyed(1, scheduler.NewLIFO)) // whatever chooses among the keys
-	e := engineFor(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
 	var ran [keys][]int // no lock: each key is a lane
 	var futures []*core.Future[int]
 	for i := range keys * each {
@@ -56,7 +57,7 @@ func TestKeyed_OrderOfAKey(t *testing.T) {
 func TestKeyed_InFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewKeyed(3, scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(6), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(6), core.WithUnboundedQueue(), core.WithScheduler(s))
 		var running, most [2]atomic.Int32
 		for i := range 120 {
 			key := i / 60
@@ -102,9 +103,9 @@ func TestKeyed_OverPriority(t *testing.T) {
 }
 
 // gone lets many jobs come and go, and returns how much more memory is used than before.
-func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes) (kept int64) {
+func gone(t *testing.T, n int, s core.Scheduler, attributes func(i int) core.Attributes) (kept int64) {
 	t.Helper()
-	e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 	nothing := core.Func(func(context.Context) (int, error) { return 0, nil })
 	round := func(n int) {
 		if err := e.Pause(); err != nil {
@@ -130,7 +131,6 @@ func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes
 	}
 	round(10_000)
 	before := heap()
-	n := 1_000_000
 	if testing.Short() {
 		n /= 10
 	}
@@ -144,19 +144,19 @@ func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes
 func TestMemory_AMillionKeysGone(t *testing.T) {
 	const most = 64 << 10
 	keyed := must(scheduler.NewKeyed(1, scheduler.NewFIFO))
-	if kept := gone(t, keyed, func(i int) core.Attributes { return core.Attributes{Key: fmt.Sprint(i)} }); kept > most || keyed.Keys() != 0 {
+	if kept := gone(t, 1_000_000, keyed, func(i int) core.Attributes { return core.Attributes{Key: fmt.Sprint(i)} }); kept > most || keyed.Keys() != 0 {
 		t.Errorf("Keyed: %d bytes are kept, and %d keys", kept, keyed.Keys())
 	}
 	fair := must(scheduler.NewFair())
-	if kept := gone(t, fair, func(i int) core.Attributes { return core.Attributes{Tenant: fmt.Sprint(i)} }); kept > most || fair.Tenants() != 0 {
+	if kept := gone(t, 1_000_000, fair, func(i int) core.Attributes { return core.Attributes{Tenant: fmt.Sprint(i)} }); kept > most || fair.Tenants() != 0 {
 		t.Errorf("Fair: %d bytes are kept, and %d tenants", kept, fair.Tenants())
 	}
 	priority := must(scheduler.NewPriority(scheduler.Aging(time.Second), scheduler.NewFIFO))
-	if kept := gone(t, priority, func(i int) core.Attributes { return core.Attributes{Priority: core.Priority(1 + i%4)} }); kept > most {
+	if kept := gone(t, 100_000, priority, func(i int) core.Attributes { return core.Attributes{Priority: core.Priority(1 + i%4)} }); kept > most {
 		t.Errorf("Priority: %d bytes are kept", kept)
 	}
 	deadline := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
-	if kept := gone(t, deadline, func(i int) core.Attributes { return core.Attributes{Name: fmt.Sprint(i)} }); kept > 3*most {
+	if kept := gone(t, 100_000, deadline, func(i int) core.Attributes { return core.Attributes{Name: fmt.Sprint(i)} }); kept > 3*most {
 		t.Errorf("Deadline: %d bytes are kept", kept) // a thousand names
 	}
 }

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 // Priority starts the jobs of a higher level first: Critical, High, Normal, Low. Each
 // level is a scheduler of its own, which orders the jobs within it.
 //
-// Strict, which is the zero PriorityConfig, it gives a lower level a turn only when
+// A strict one, of the zero PriorityConfig, gives a lower level a turn only when
 // none of the higher ones has a job that may start: low tasks wait as long as higher
 // ones keep coming, for ever if need be.
 //
@@ -82,7 +81,8 @@ func (cfg PriorityConfig) Reserving(level core.Priority, n int) PriorityConfig {
 }
 
 // NewPriority makes a Priority whose levels are made by inner: NewFIFO, NewFair, or a
-// function of the user's.
+// function of the user's. The error matches core.ErrInvalid if cfg or inner is wrong, or
+// is the one that inner has returned.
 func NewPriority[S core.Scheduler](cfg PriorityConfig, inner func() (S, error)) (*Priority, error) {
 	if cfg.Aging < 0 {
 		if cfg.Aging == wrongZero {
@@ -103,7 +103,7 @@ func NewPriority[S core.Scheduler](cfg PriorityConfig, inner func() (S, error)) 
 	for i := range s.level {
 		var err error
 		if s.level[i], err = makeNested("Priority", inner); err != nil {
-			return nil, fmt.Errorf("scheduler: level %v: %w", core.Priority(i+1), err)
+			return nil, err
 		}
 	}
 	return s, nil

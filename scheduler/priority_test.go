@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
+	"github.com/uptutu/goman/queue"
 	"github.com/uptutu/goman/scheduler"
 	"github.com/uptutu/goman/scheduler/schedulertest"
 )
@@ -75,8 +77,8 @@ func TestPriority_AgingOrder(t *testing.T) {
 func TestPriority_Reserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewPriority(scheduler.Strict().Reserving(core.Critical, 1).Reserving(core.High, 1), scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
-		sleep := core.Func(func(context.Context) (int, error) { time.Sleep(time.Hour); return 0, nil })
+		e := coretest.New(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithScheduler(s))
+		sleep := core.Func(func(context.Context) (int, error) { time.Sleep(time.Second); return 0, nil })
 		running := func(p core.Priority, n, want int) {
 			t.Helper()
 			for range n {
@@ -101,7 +103,7 @@ func TestPriority_Reserve(t *testing.T) {
 // What is kept is never all there is, and what waits inside keeps nothing.
 func TestPriority_ReserveLeavesOne(t *testing.T) {
 	s := must(scheduler.NewPriority(scheduler.Aging(time.Second).Reserving(core.Critical, 5), scheduler.NewFIFO))
-	e := engineFor(t, core.WithWorkers(2), core.WithQueueCapacity(2), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(2), core.WithQueueCapacity(2), core.WithScheduler(s))
 	ctx := soon(t)
 	low := core.Attributes{Priority: core.Low}
 	var tree func(depth int) core.TaskFunc[int]
@@ -144,6 +146,8 @@ func TestInvalid(t *testing.T) {
 	strict := scheduler.Strict()
 	none := func() (*scheduler.FIFO, error) { return nil, errors.New("no memory") }
 	nothing := func() (core.Scheduler, error) { return nil, nil }
+	noPointer := func() (*scheduler.FIFO, error) { return nil, nil }
+	var noQueue *queue.MPMC[core.Job]
 	var missing func() (*scheduler.FIFO, error)
 	for want, err := range map[string]error{
 		"an aging of 0s":              second(scheduler.NewPriority(scheduler.Aging(0), scheduler.NewFIFO)),
@@ -152,13 +156,15 @@ func TestInvalid(t *testing.T) {
 		"kept for priority(9)":        second(scheduler.NewPriority(strict.Reserving(9, 1), scheduler.NewFIFO)),
 		"-1 workers kept for high":    second(scheduler.NewPriority(strict.Reserving(core.High, -1), scheduler.NewFIFO)),
 		"schedulers in a Priority is": second(scheduler.NewPriority(strict, missing)),
-		"level low: no memory":        second(scheduler.NewPriority(strict, none)),
+		"no memory":                   second(scheduler.NewPriority(strict, none)),
 		"schedulers in a Keyed is":    second(scheduler.NewKeyed(1, missing)),
 		"schedulers in a Keyed has":   second(scheduler.NewKeyed(1, nothing)),
+		"schedulers in a Fair has":    second(scheduler.NewFairWith(scheduler.FairConfig{}, noPointer)),
 		"0 tasks of a key at a time":  second(scheduler.NewKeyed(0, scheduler.NewFIFO)),
 		"-3 tasks in flight":          second(scheduler.NewFairWith(scheduler.FairConfig{InFlight: -3}, scheduler.NewFIFO)),
 		"schedulers in a Fair is":     second(scheduler.NewFairWith(scheduler.FairConfig{}, missing)),
 		"the queue is nil":            second(scheduler.FromQueue(nil)),
+		"queue is nil":                second(scheduler.FromQueue(noQueue)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

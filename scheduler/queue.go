@@ -23,9 +23,10 @@ type Queue struct {
 }
 
 // FromQueue makes a scheduler of a queue, which must be empty, and must not be used
-// by anybody else from then on.
+// by anybody else from then on. The error matches core.ErrInvalid if the queue is nil or
+// not empty.
 func FromQueue(jobs queue.Queue[core.Job]) (*Queue, error) {
-	if jobs == nil {
+	if isNil(jobs) {
 		return nil, invalidf("the queue is nil")
 	}
 	if n := jobs.Len(); n != 0 {

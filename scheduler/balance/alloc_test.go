@@ -14,8 +14,8 @@ func TestGroup_Alloc(t *testing.T) {
 	var task core.Task[int] = answer(1)
 	var keyed core.Task[int] = described{}
 	for _, balancer := range allBalancers() {
-		e := groupEngine(t, core.WithWorkers(1), core.WithUnboundedQueue())
-		other := groupEngine(t, core.WithWorkers(1), core.WithUnboundedQueue())
+		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue())
+		other := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue())
 		g := groupOf(t, balancer, e, other)
 		if err := g.SetWeight(e, 3); err != nil {
 			t.Fatal(err)
@@ -27,7 +27,7 @@ func TestGroup_Alloc(t *testing.T) {
 			if err != nil || g.choose(r, nil, wish) < 0 {
 				t.Fatal("no choice")
 			}
-		}); n != 0 && balancer.kind != balanceByFunc { // where described makes a map of labels
+		}); n != 0 && balancer.kind != byFunc { // where described makes a map of labels
 			t.Errorf("%v: a choice allocates %v times", balancer, n)
 		}
 		core1 := testing.AllocsPerRun(1000, func() { _, _ = core.Run(ctx, e, task) })
@@ -49,9 +49,9 @@ func TestGroup_Alloc(t *testing.T) {
 
 // Waiting for room, and engines that come and go, leave nothing behind.
 func TestGroup_AllocReturnsToItsBase(t *testing.T) {
-	ctx := groupPatience(t)
-	g := groupOf(t, LeastLoaded(), groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
-		groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
+	ctx := soon(t)
+	g := groupOf(t, LeastLoaded(), engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
+		engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
 	round := func(n int) {
 		for range n {
 			// The third waits until the first two have met.
@@ -93,7 +93,7 @@ func TestGroup_AllocReturnsToItsBase(t *testing.T) {
 			}
 		}
 	}
-	guest := groupEngine(t)
+	guest := engineFor(t)
 	live := func() uint64 {
 		for range 3 { // the engines that have left go first, then what the group kept of them
 			runtime.GC()

@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/uptutu/goman/core"
 )
@@ -10,23 +11,23 @@ import (
 // [RoundRobin]. A Balancer is a value without state of its own: it may be given to
 // several groups.
 //
-// A choice takes no lock and allocates nothing; BenchmarkBalance measures each. It
+// A choice takes no lock and allocates nothing; BenchmarkBalancer measures each. It
 // passes over engines that are paused or shut down, and an engine that refuses the
 // task is followed by the next best: see [Group].
 type Balancer struct {
-	kind balanceKind
+	kind kind
 	fn   func(engines []*core.Engine, attributes core.Attributes) int
 }
 
-type balanceKind uint8
+type kind uint8
 
 const (
-	balanceRoundRobin balanceKind = iota
-	balanceWeighted
-	balanceLeastLoaded
-	balancePowerOfTwo
-	balanceByKey
-	balanceByFunc
+	roundRobin kind = iota
+	weightedRoundRobin
+	leastLoaded
+	powerOfTwo
+	byKey
+	byFunc
 )
 
 // RoundRobin gives each engine the next task in turn, weights left out. Of n tasks in a
@@ -34,7 +35,7 @@ const (
 // passed over loses its turn to the others evenly.
 //
 // It costs one atomic addition, on a word that all submitters share.
-func RoundRobin() Balancer { return Balancer{kind: balanceRoundRobin} }
+func RoundRobin() Balancer { return Balancer{kind: roundRobin} }
 
 // WeightedRoundRobin gives each engine tasks in proportion to its weight, and spreads
 // them smoothly: with the weights 5, 1, 1 the order is a a b a c a a, not a a a a a b c.
@@ -48,7 +49,7 @@ func RoundRobin() Balancer { return Balancer{kind: balanceRoundRobin} }
 //
 // The algorithm is that of nginx, "upstream: smooth weighted round-robin balancing"
 // (2012).
-func WeightedRoundRobin() Balancer { return Balancer{kind: balanceWeighted} }
+func WeightedRoundRobin() Balancer { return Balancer{kind: weightedRoundRobin} }
 
 // LeastLoaded chooses the engine with the fewest tasks queued and running, divided by
 // its weight; among equals any, by chance. It looks at every engine, so a choice costs a
@@ -56,13 +57,13 @@ func WeightedRoundRobin() Balancer { return Balancer{kind: balanceWeighted} }
 // same engine before its load is seen to grow: then [PowerOfTwo] spreads better.
 //
 // The load is counted by hooks, which cost each task of the engines about 100 ns: see
-// BenchmarkGroupGo. All tasks of an engine count, also those submitted past the group.
+// BenchmarkGo. All tasks of an engine count, also those submitted past the group.
 // The figure is exact if the engine was idle when it joined; otherwise it is off, for good,
 // by the tasks that were being let in or ending at that moment.
 //
 // The newcomer counts too, (load+1)/weight, as in the weighted least-connection
 // scheduling of the Linux Virtual Server (W. Zhang, 2000).
-func LeastLoaded() Balancer { return Balancer{kind: balanceLeastLoaded} }
+func LeastLoaded() Balancer { return Balancer{kind: leastLoaded} }
 
 // PowerOfTwo draws two engines by chance and chooses the one with the smaller load, as
 // [LeastLoaded] counts it. A choice costs the same for any number of engines, and the
@@ -71,7 +72,7 @@ func LeastLoaded() Balancer { return Balancer{kind: balanceLeastLoaded} }
 // "The Power of Two Choices in Randomized Load Balancing", 2001).
 //
 // Where both are passed over, the least loaded of the others is chosen.
-func PowerOfTwo() Balancer { return Balancer{kind: balancePowerOfTwo} }
+func PowerOfTwo() Balancer { return Balancer{kind: powerOfTwo} }
 
 // ByKey sends tasks with the same key to the same engine: [core.Attributes].Key, or what
 // the task's method Key says. Tasks without a key go round robin.
@@ -90,7 +91,7 @@ func PowerOfTwo() Balancer { return Balancer{kind: balancePowerOfTwo} }
 //
 // A choice costs a hash of the key, and some nanoseconds for each engine, more if the
 // weights differ.
-func ByKey() Balancer { return Balancer{kind: balanceByKey} }
+func ByKey() Balancer { return Balancer{kind: byKey} }
 
 // ByFunc asks fn, which returns the index of an engine in engines. attributes are those
 // that the caller gave, completed by what the task brings. fn is called once for each
@@ -101,7 +102,7 @@ func ByKey() Balancer { return Balancer{kind: balanceByKey} }
 // Where fn panics or the index is none of engines', the submission is refused with a
 // [*BalancerError].
 func ByFunc(fn func(engines []*core.Engine, attributes core.Attributes) int) Balancer {
-	return Balancer{kind: balanceByFunc, fn: fn}
+	return Balancer{kind: byFunc, fn: fn}
 }
 
 // String returns the balancer's name, such as "round robin".
@@ -112,7 +113,7 @@ func (b Balancer) String() string {
 
 // validate reports what is wrong with b.
 func (b Balancer) validate() error {
-	if b.kind == balanceByFunc && b.fn == nil {
+	if b.kind == byFunc && b.fn == nil {
 		return fmt.Errorf("%w: the function given to ByFunc is nil", core.ErrInvalid)
 	}
 	return nil
@@ -120,33 +121,33 @@ func (b Balancer) validate() error {
 
 // countsLoad reports whether the engines' loads have to be counted.
 func (b Balancer) countsLoad() bool {
-	return b.kind == balanceLeastLoaded || b.kind == balancePowerOfTwo
+	return b.kind == leastLoaded || b.kind == powerOfTwo
 }
 
-// groupWish is what a choice depends on besides the engines.
-type groupWish struct {
+// wish is what a choice depends on besides the engines.
+type wish struct {
 	key   string // for ByKey
 	index int    // for ByFunc: what the function has answered
 }
 
 // wish finds out what a task asks for. It is all that is done for each task, whatever
 // becomes of it.
-func (g *Group) wish(r *groupRoster, attrs *core.Attributes, task any) (w groupWish, err error) {
+func (g *Group) wish(r *roster, attrs *core.Attributes, task any) (w wish, err error) {
 	switch g.balancer.kind {
-	case balanceByKey:
+	case byKey:
 		if attrs != nil && attrs.Key != "" {
 			w.key = attrs.Key
 		} else if t, ok := task.(core.Keyed); ok && !isNil(task) {
 			w.key = t.Key()
 		}
-	case balanceByFunc:
+	case byFunc:
 		w.index, err = g.askFunc(r, attrs, task)
 	}
 	return w, err
 }
 
 // askFunc asks the user's function.
-func (g *Group) askFunc(r *groupRoster, attrs *core.Attributes, task any) (index int, err error) {
+func (g *Group) askFunc(r *roster, attrs *core.Attributes, task any) (index int, err error) {
 	var given core.Attributes
 	if attrs != nil {
 		given = *attrs
@@ -163,6 +164,22 @@ func (g *Group) askFunc(r *groupRoster, attrs *core.Attributes, task any) (index
 	if index < 0 || index >= len(r.engines) {
 		return 0, &BalancerError{Group: g.name, Engines: len(r.engines), Index: index}
 	}
+	return index, nil
+}
+
+// callFunc calls the function of ByFunc.
+func (g *Group) callFunc(r *roster, given core.Attributes) (index int, err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &BalancerError{Group: g.name, Engines: len(r.engines), Panic: v, Stack: debug.Stack()}
+		}
+	}()
+	index = g.balancer.fn(r.engines, given)
+	returned = true
 	return index, nil
 }
 
@@ -191,24 +208,24 @@ func completeAttributes(a *core.Attributes, task any) {
 //
 // It is a switch and not an interface because what is passed to an interface's method
 // is allocated.
-func (g *Group) choose(r *groupRoster, asked []bool, w groupWish) int {
+func (g *Group) choose(r *roster, asked []bool, w wish) int {
 	switch g.balancer.kind {
-	case balanceLeastLoaded:
+	case leastLoaded:
 		return r.leastLoaded(asked)
-	case balancePowerOfTwo:
+	case powerOfTwo:
 		return r.powerOfTwo(asked)
-	case balanceByKey:
+	case byKey:
 		if w.key != "" {
 			return r.byKey(asked, g.hash(w.key))
 		}
-	case balanceByFunc:
+	case byFunc:
 		return r.from(w.index, asked)
 	}
 	return r.inTurn(asked)
 }
 
 // free reports whether engine i runs and was not asked.
-func (r *groupRoster) free(i int, asked []bool) bool {
+func (r *roster) free(i int, asked []bool) bool {
 	if asked != nil && asked[i] {
 		return false
 	}
@@ -217,7 +234,7 @@ func (r *groupRoster) free(i int, asked []bool) bool {
 }
 
 // from returns the first free engine from start on, around the circle, or -1.
-func (r *groupRoster) from(start int, asked []bool) int {
+func (r *roster) from(start int, asked []bool) int {
 	n := len(r.engines)
 	for k := range n {
 		if i := (start + k) % n; r.free(i, asked) {

@@ -7,8 +7,8 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// groupPiece is how many tasks of a batch go to one engine at a time.
-const groupPiece = 64
+// pieceSize is how many tasks of a batch go to one engine at a time.
+const pieceSize = 64
 
 // SubmitAll submits tasks in their order and returns the futures of those that were
 // accepted, always the first ones; if that is not all of them, the error is a
@@ -20,22 +20,22 @@ const groupPiece = 64
 // piece is let in as [core.SubmitAll] does it, as far as it fits; the next task goes where
 // Submit would put it, and may wait for room.
 func SubmitAll[T any](ctx context.Context, group *Group, tasks []core.Task[T]) ([]*core.Future[T], error) {
-	return groupSubmitAll(ctx, group, nil, tasks, false)
+	return submitAll(ctx, group, nil, tasks, false)
 }
 
 // SubmitAllWith is SubmitAll with attributes, which are those of each task.
 func SubmitAllWith[T any](ctx context.Context, group *Group, attributes core.Attributes, tasks []core.Task[T]) ([]*core.Future[T], error) {
-	return groupSubmitAll(ctx, group, &attributes, tasks, false)
+	return submitAll(ctx, group, &attributes, tasks, false)
 }
 
 // TrySubmitAll is SubmitAll that never waits: it takes as many tasks as fit in all
 // engines, whatever the policy, and if those are not all its error matches
 // [core.ErrQueueFull].
 func TrySubmitAll[T any](ctx context.Context, group *Group, tasks []core.Task[T]) ([]*core.Future[T], error) {
-	return groupSubmitAll(ctx, group, nil, tasks, true)
+	return submitAll(ctx, group, nil, tasks, true)
 }
 
-func groupSubmitAll[T any](ctx context.Context, g *Group, attrs *core.Attributes, tasks []core.Task[T], try bool) ([]*core.Future[T], error) {
+func submitAll[T any](ctx context.Context, g *Group, attrs *core.Attributes, tasks []core.Task[T], try bool) ([]*core.Future[T], error) {
 	if !g.made() {
 		return nil, errNoGroup()
 	}
@@ -49,15 +49,15 @@ func groupSubmitAll[T any](ctx context.Context, g *Group, attrs *core.Attributes
 	}
 	futures := make([]*core.Future[T], 0, len(tasks))
 	for len(futures) < len(tasks) {
-		if rest := tasks[len(futures):]; g.balancer.kind != balanceByFunc {
-			accepted, err := groupTryPiece(ctx, g, attrs, rest[:pieceOf(g, attrs, rest)])
+		if rest := tasks[len(futures):]; g.balancer.kind != byFunc {
+			accepted, err := tryPiece(ctx, g, attrs, rest[:pieceOf(g, attrs, rest)])
 			futures = append(futures, accepted...)
 			if err == nil {
 				continue
 			}
 		}
 		// The next one goes the way of a single task, which asks the other engines.
-		f, err := groupSubmit(ctx, g, attrs, tasks[len(futures)], try)
+		f, err := submit(ctx, g, attrs, tasks[len(futures)], try)
 		if err != nil {
 			return futures, err
 		}
@@ -68,8 +68,8 @@ func groupSubmitAll[T any](ctx context.Context, g *Group, attrs *core.Attributes
 
 // pieceOf returns how many of tasks the balancer sends to the same engine.
 func pieceOf[T any](g *Group, attrs *core.Attributes, tasks []core.Task[T]) int {
-	n := min(len(tasks), groupPiece)
-	if g.balancer.kind != balanceByKey {
+	n := min(len(tasks), pieceSize)
+	if g.balancer.kind != byKey {
 		return n
 	}
 	if attrs != nil && attrs.Key != "" {
@@ -92,10 +92,10 @@ func keyOf(task any) string {
 	return ""
 }
 
-// groupTryPiece submits as many of tasks, of which there is one at least, as fit into the
+// tryPiece submits as many of tasks, of which there is one at least, as fit into the
 // engine of the balancer's choice. If those are not all it returns an error, which nobody
 // is told.
-func groupTryPiece[T any](ctx context.Context, g *Group, attrs *core.Attributes, tasks []core.Task[T]) ([]*core.Future[T], error) {
+func tryPiece[T any](ctx context.Context, g *Group, attrs *core.Attributes, tasks []core.Task[T]) ([]*core.Future[T], error) {
 	r := g.roster.Load()
 	wish, err := g.wish(r, attrs, tasks[0])
 	if err != nil {

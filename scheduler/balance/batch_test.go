@@ -27,11 +27,11 @@ func awaitAll(ctx context.Context, t *testing.T, futures []*core.Future[int]) {
 	}
 }
 
-func TestGroupBatch_KeepsTheOrder(t *testing.T) {
-	ctx := groupPatience(t)
+func TestBatch_KeepsTheOrder(t *testing.T) {
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
 		for _, n := range []int{1, 63, 64, 65, 1000} {
-			g := groupOf(t, balancer, groupEngine(t, core.WithQueueCapacity(10)), groupEngine(t), groupEngine(t, core.WithUnboundedQueue()))
+			g := groupOf(t, balancer, engineFor(t, core.WithQueueCapacity(10)), engineFor(t), engineFor(t, core.WithUnboundedQueue()))
 			futures, err := SubmitAll(ctx, g, answers(n))
 			if err != nil || len(futures) != n {
 				t.Fatal(len(futures), err)
@@ -49,9 +49,9 @@ func TestGroupBatch_KeepsTheOrder(t *testing.T) {
 	}
 }
 
-func TestGroupBatch_Spreads(t *testing.T) {
+func TestBatch_Spreads(t *testing.T) {
 	g := busyGroup(t, RoundRobin(), 4)
-	if _, err := SubmitAll(groupPatience(t), g, answers(64*8)); err != nil {
+	if _, err := SubmitAll(soon(t), g, answers(64*8)); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range queuedAt(g) {
@@ -62,13 +62,13 @@ func TestGroupBatch_Spreads(t *testing.T) {
 }
 
 // A batch that does not wait takes what fits into all engines, and no more.
-func TestGroupBatch_TryTakesWhatFits(t *testing.T) {
-	ctx := groupPatience(t)
+func TestBatch_TryTakesWhatFits(t *testing.T) {
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
 		var engines []*core.Engine
 		for range 3 {
-			e := groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(100))
-			defer groupBusy(t, e)()
+			e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(100))
+			defer occupy(t, e)()
 			engines = append(engines, e)
 		}
 		g := groupOf(t, balancer, engines...)
@@ -83,9 +83,9 @@ func TestGroupBatch_TryTakesWhatFits(t *testing.T) {
 }
 
 // A batch waits for room as often as it needs to, and gives up with the context.
-func TestGroupBatch_Waits(t *testing.T) {
+func TestBatch_Waits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := groupOf(t, RoundRobin(), groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(3)), groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(3)))
+		g := groupOf(t, RoundRobin(), engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(3)), engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(3)))
 		slow := func(n int) core.Task[int] {
 			return core.Func(func(context.Context) (int, error) { time.Sleep(time.Second); return n, nil })
 		}

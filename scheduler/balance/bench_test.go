@@ -38,8 +38,8 @@ func groupFor(b *testing.B, balancer Balancer, n int) *Group {
 	return g
 }
 
-// BenchmarkBalance is the choice of an engine alone.
-func BenchmarkBalance(b *testing.B) {
+// BenchmarkBalancer is the choice of an engine alone.
+func BenchmarkBalancer(b *testing.B) {
 	for _, balancer := range balancers() {
 		for _, n := range []int{2, 16} {
 			b.Run(fmt.Sprintf("%v/%d", balancer, n), func(b *testing.B) {
@@ -58,8 +58,8 @@ func BenchmarkBalance(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupGo is a function on a group of two engines, beside one engine.
-func BenchmarkGroupGo(b *testing.B) {
+// BenchmarkGo is a function on a group of two engines, beside one engine.
+func BenchmarkGo(b *testing.B) {
 	b.Run("one engine", func(b *testing.B) {
 		e := groupFor(b, RoundRobin(), 1).Engines()[0]
 		b.ReportAllocs()
@@ -78,8 +78,8 @@ func BenchmarkGroupGo(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupSubmit is a typed task, submitted and awaited, beside one engine.
-func BenchmarkGroupSubmit(b *testing.B) {
+// BenchmarkSubmit is a typed task, submitted and awaited, beside one engine.
+func BenchmarkSubmit(b *testing.B) {
 	ctx := context.Background()
 	task := core.Func(func(context.Context) (int, error) { return 1, nil })
 	b.Run("one engine", func(b *testing.B) {
@@ -100,9 +100,9 @@ func BenchmarkGroupSubmit(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupFull is a submitter that is always ahead of the workers, beside one
+// BenchmarkFull is a submitter that is always ahead of the workers, beside one
 // engine with as many workers and as large a queue.
-func BenchmarkGroupFull(b *testing.B) {
+func BenchmarkFull(b *testing.B) {
 	spin := func(turns int) func() {
 		return func() {
 			for i := range turns {
@@ -112,7 +112,7 @@ func BenchmarkGroupFull(b *testing.B) {
 	}
 	for _, turns := range []int{0, 2_000, 200_000} {
 		b.Run(strconv.Itoa(turns)+"/one engine", func(b *testing.B) {
-			e := groupEngine(b, core.WithWorkers(2), core.WithQueueCapacity(128))
+			e := engineFor(b, core.WithWorkers(2), core.WithQueueCapacity(128))
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = e.Go(spin(turns))
@@ -121,7 +121,7 @@ func BenchmarkGroupFull(b *testing.B) {
 		b.Run(strconv.Itoa(turns)+"/group", func(b *testing.B) {
 			c := Config{}
 			for range 2 {
-				c.Engines = append(c.Engines, groupEngine(b, core.WithWorkers(1), core.WithQueueCapacity(64)))
+				c.Engines = append(c.Engines, engineFor(b, core.WithWorkers(1), core.WithQueueCapacity(64)))
 			}
 			g, err := NewGroup(c)
 			if err != nil {

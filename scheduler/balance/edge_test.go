@@ -10,8 +10,8 @@ import (
 )
 
 func TestGroup_E_SCH_10_NewGroupNamesEveryFault(t *testing.T) {
-	good, closed := groupEngine(t), groupEngine(t)
-	if err := closed.Shutdown(groupPatience(t)); err != nil {
+	good, closed := engineFor(t), engineFor(t)
+	if err := closed.Shutdown(soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	var none *core.Engine
@@ -50,7 +50,7 @@ var badWeights = []float64{0, math.NaN(), math.Inf(1), math.Inf(-1), -1, MinWeig
 
 func TestGroup_E_SCH_10_Weights(t *testing.T) {
 	for _, balancer := range allBalancers() {
-		e, other := groupEngine(t), groupEngine(t)
+		e, other := engineFor(t), engineFor(t)
 		for _, w := range badWeights {
 			if _, err := NewGroup(Config{Balancer: balancer, Engines: []*core.Engine{e}, Weights: []float64{w}}); !errors.Is(err, core.ErrConfig) || !errors.Is(err, core.ErrInvalid) {
 				t.Errorf("%v: NewGroup with the weight %v: %v", balancer, w, err)
@@ -86,9 +86,9 @@ func TestGroup_E_SCH_10_Weights(t *testing.T) {
 }
 
 func TestGroup_E_SCH_10_NoEngine(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
-		e := groupEngine(t)
+		e := engineFor(t)
 		g := groupOf(t, balancer, e)
 		if err := g.Leave(e); err != nil {
 			t.Fatal(err)
@@ -108,25 +108,28 @@ func TestGroup_E_SCH_10_NoEngine(t *testing.T) {
 		if err := g.Leave(e); !errors.Is(err, ErrNotMember) {
 			t.Error(err)
 		}
+		if err := g.Leave(nil); !errors.Is(err, ErrNotMember) || !strings.Contains(err.Error(), "it is nil") {
+			t.Error(err)
+		}
 	}
 }
 
 // One engine of several has room: it is found, whatever the others are and whatever the
 // balancer would choose.
 func TestGroup_E_SCH_10_TheOneFreeEngineIsFound(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	const n = 4
 	for _, balancer := range allBalancers() {
 		for _, others := range []string{"full", "paused", "shut down", "one each"} {
 			for free := range n {
 				var engines []*core.Engine
 				for i := range n {
-					e := groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(2))
+					e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(2))
 					engines = append(engines, e)
 					if i == free {
 						continue
 					}
-					defer groupBusy(t, e)()
+					defer occupy(t, e)()
 				}
 				g := groupOf(t, balancer, engines...)
 				for i, e := range engines {
@@ -135,11 +138,11 @@ func TestGroup_E_SCH_10_TheOneFreeEngineIsFound(t *testing.T) {
 					}
 					switch {
 					case others == "full" || others == "one each" && (i-free+n)%n == 1:
-						groupFill(t, e)
+						fill(t, e)
 					case others == "paused" || others == "one each" && (i-free+n)%n == 2:
 						_ = e.Pause()
 					default:
-						groupDraining(t, e)
+						beginShutdown(t, e)
 					}
 				}
 				for range 3 * n {
@@ -164,14 +167,14 @@ func TestGroup_E_SCH_10_TheOneFreeEngineIsFound(t *testing.T) {
 }
 
 func TestGroup_E_SCH_10_AllFull(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
-		a, b := groupEngine(t, core.WithName("a"), core.WithQueueCapacity(1)), groupEngine(t, core.WithName("b"), core.WithQueueCapacity(1))
+		a, b := engineFor(t, core.WithName("a"), core.WithQueueCapacity(1)), engineFor(t, core.WithName("b"), core.WithQueueCapacity(1))
 		g := groupOf(t, balancer, a, b)
-		defer groupBusy(t, a)()
-		defer groupBusy(t, b)()
-		groupFill(t, a)
-		groupFill(t, b)
+		defer occupy(t, a)()
+		defer occupy(t, b)()
+		fill(t, a)
+		fill(t, b)
 		_, err := TrySubmit(ctx, g, answer(1))
 		refused, ok := errors.AsType[*Error](err)
 		if !ok || !errors.Is(err, core.ErrQueueFull) || len(refused.Reasons) != 2 {
@@ -202,22 +205,23 @@ func TestGroup_E_SCH_10_AllFull(t *testing.T) {
 
 // What the user's function does wrong is a typed error, and nothing is submitted.
 func TestGroup_E_SCH_10_FunctionFails(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
 		fn     func([]*core.Engine, core.Attributes) int
 		panics bool
 		want   error
+		text   string
 	}{
-		"negative":        {func([]*core.Engine, core.Attributes) int { return -1 }, false, ErrBalancer},
-		"too large":       {func(engines []*core.Engine, _ core.Attributes) int { return len(engines) }, false, ErrBalancer},
-		"huge":            {func([]*core.Engine, core.Attributes) int { return math.MaxInt }, false, ErrBalancer},
-		"panics":          {func([]*core.Engine, core.Attributes) int { panic("no") }, true, core.ErrPanicked},
-		"panics by error": {func([]*core.Engine, core.Attributes) int { panic(broken) }, true, broken},
-		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(any(nil)) }, true, core.ErrPanicked}, //nolint:govet // the case that is tested
-		"index panics":    {func(e []*core.Engine, _ core.Attributes) int { e[5].Name(); return 0 }, true, ErrBalancer},
+		"negative":        {func([]*core.Engine, core.Attributes) int { return -1 }, false, ErrBalancer, "returned -1: allowed is 0 to 1"},
+		"too large":       {func(engines []*core.Engine, _ core.Attributes) int { return len(engines) }, false, ErrBalancer, "returned 2: allowed is 0 to 1"},
+		"huge":            {func([]*core.Engine, core.Attributes) int { return math.MaxInt }, false, ErrBalancer, "allowed is 0 to 1"},
+		"panics":          {func([]*core.Engine, core.Attributes) int { panic("no") }, true, core.ErrPanicked, "panicked: no"},
+		"panics by error": {func([]*core.Engine, core.Attributes) int { panic(broken) }, true, broken, "panicked: broken"},
+		"panics with nil": {func([]*core.Engine, core.Attributes) int { panic(any(nil)) }, true, core.ErrPanicked, "nil"}, //nolint:govet // the case that is tested
+		"index panics":    {func(e []*core.Engine, _ core.Attributes) int { e[5].Name(); return 0 }, true, ErrBalancer, "index out of range"},
 	} {
-		g := groupOf(t, ByFunc(c.fn), groupEngine(t), groupEngine(t))
+		g := groupOf(t, ByFunc(c.fn), engineFor(t), engineFor(t))
 		_, err := Submit(ctx, g, answer(1))
 		_, all := SubmitAll(ctx, g, []core.Task[int]{answer(1)})
 		for _, err := range []error{err, all, g.Go(func() {})} {
@@ -225,12 +229,30 @@ func TestGroup_E_SCH_10_FunctionFails(t *testing.T) {
 			if !ok || !errors.Is(err, ErrBalancer) || !errors.Is(err, c.want) || errors.Is(err, core.ErrPanicked) != c.panics {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if (failed.Panic != nil) != c.panics || (len(failed.Stack) > 0) != c.panics || failed.Engines != 2 || failed.Error() == "" {
+			if (failed.Panic != nil) != c.panics || (len(failed.Stack) > 0) != c.panics || failed.Engines != 2 || !strings.Contains(failed.Error(), c.text) {
 				t.Errorf("%s: %+v", name, failed)
 			}
 		}
 		if s := g.Stats(); s.Total.Accepted != 0 || s.Refused != 3 {
 			t.Errorf("%s: %+v", name, s)
 		}
+	}
+}
+
+// All engines are replaced while one of them is chosen: the task goes to a new one.
+func TestGroup_E_SCH_10_AllAreReplacedWhileOneIsChosen(t *testing.T) {
+	ctx := soon(t)
+	old, fresh := engineFor(t), engineFor(t)
+	var g *Group
+	g = groupOf(t, ByFunc(func([]*core.Engine, core.Attributes) int {
+		if !old.IsShutdown() {
+			if err := errors.Join(g.Join(fresh), g.Leave(old), old.Shutdown(ctx)); err != nil {
+				t.Error(err)
+			}
+		}
+		return 0
+	}), old)
+	if n, err := Run(ctx, g, answer(4)); n != 4 || err != nil {
+		t.Error(n, err)
 	}
 }

@@ -29,7 +29,7 @@ var (
 
 // Error is why a group has not accepted a task. It matches whatever one of the
 // reasons matches: [core.ErrQueueFull] if an engine was full, so that it may be worth
-// to try again later; [core.ErrClosed] if one was shut down, and no other of these if all
+// to try again later; [core.ErrClosed] if one was shut down, and nothing else if all
 // were; [core.ErrInvalid]; the cause and the own error of a context that ended;
 // [ErrNoEngine], [ErrBalancer].
 type Error struct {
@@ -43,7 +43,11 @@ type Error struct {
 // Error names the group and at most three of the reasons.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "balance: group %s: refused: ", e.Group)
+	b.WriteString("balance: ")
+	if e.Group != "" { // there is a group
+		fmt.Fprintf(&b, "group %s: ", e.Group)
+	}
+	b.WriteString("refused: ")
 	for i, reason := range e.Reasons {
 		if i == 3 {
 			fmt.Fprintf(&b, "; and %d more", len(e.Reasons)-i)
@@ -76,9 +80,9 @@ type BalancerError struct {
 // Error says what the function did and what is allowed.
 func (e *BalancerError) Error() string {
 	if e.Panic != nil {
-		return fmt.Sprintf("balance: group %s: the balancer's function panicked: %s", e.Group, fmt.Sprint(e.Panic))
+		return fmt.Sprintf("balance: the function given to ByFunc panicked: %v", e.Panic)
 	}
-	return fmt.Sprintf("balance: group %s: the balancer's function returned %d: allowed is 0 to %d", e.Group, e.Index, e.Engines-1)
+	return fmt.Sprintf("balance: the function given to ByFunc returned %d: allowed is 0 to %d", e.Index, e.Engines-1)
 }
 
 // Is matches ErrBalancer, and core.ErrPanicked where the function panicked.
@@ -121,18 +125,18 @@ func (e *ShutdownError) Undone() (undone []core.Undone) {
 	return undone
 }
 
-// groupContextError is the reason of a submission whose context has ended.
-type groupContextError struct{ cause, own error }
+// contextError is the reason of a submission whose context has ended.
+type contextError struct{ cause, own error }
 
-func (e *groupContextError) Error() string {
+func (e *contextError) Error() string {
 	return fmt.Sprintf("the context has ended: %v", e.cause)
 }
-func (e *groupContextError) Is(target error) bool { return errors.Is(e.own, target) }
-func (e *groupContextError) Unwrap() error        { return e.cause }
+func (e *contextError) Is(target error) bool { return errors.Is(e.own, target) }
+func (e *contextError) Unwrap() error        { return e.cause }
 
-// groupEnded returns the reason for ctx, which has ended.
-func groupEnded(ctx context.Context) error {
-	return &groupContextError{cause: context.Cause(ctx), own: ctx.Err()}
+// contextEnded returns the reason for ctx, which has ended.
+func contextEnded(ctx context.Context) error {
+	return &contextError{cause: context.Cause(ctx), own: ctx.Err()}
 }
 
 // refuse counts a submission that the group refuses, and returns its error.
@@ -144,6 +148,12 @@ func (g *Group) refuse(reasons ...error) error {
 // errNoGroup is the error of all calls on a group that is nil or zero.
 func errNoGroup() error {
 	return &Error{Reasons: []error{fmt.Errorf("%w: the group is nil or was not made by NewGroup", core.ErrInvalid)}}
+}
+
+func errNilTask() error { return fmt.Errorf("%w: the task is nil", core.ErrInvalid) }
+
+func errNilContext() error {
+	return fmt.Errorf("%w: the context is nil: use context.Background", core.ErrInvalid)
 }
 
 // isNil reports whether v holds nothing, or a nil pointer, function, map or channel.

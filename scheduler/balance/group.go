@@ -71,7 +71,7 @@ type Config struct {
 // # Cost
 //
 // A submission takes no lock of the group and allocates nothing beside what core
-// allocates: BenchmarkGroupSubmit, BenchmarkGroupGo. Each engine that refuses a task costs
+// allocates: BenchmarkSubmit, BenchmarkGo. Each engine that refuses a task costs
 // an error. A wait for room costs some microseconds and allocates; as long as somebody
 // waits, the engines tell the group of each task that starts or ends, by hooks. The
 // optional methods of a task, such as [core.Keyed], are called once for each engine that
@@ -82,34 +82,34 @@ type Group struct {
 	balancer Balancer
 	seed     maphash.Seed
 
-	roster  atomic.Pointer[groupRoster] // replaced as a whole
+	roster  atomic.Pointer[roster] // replaced as a whole
 	refused atomic.Uint64
-	room    groupRoom
+	room    room
 
 	mu      sync.Mutex // serialises changes of what follows, and of roster
 	closed  bool       // Shutdown or Close has begun
 	watched bool       // the engines tell of room
-	leavers []*groupLeaver
+	leavers []*leaver
 	settled core.Stats // of engines that have left and are forgotten
 }
 
-// groupRoster is the engines of a group at one time. It does not change.
-type groupRoster struct {
-	seats   []*groupSeat
+// roster is the engines of a group at one time. It does not change.
+type roster struct {
+	seats   []*seat
 	engines []*core.Engine // the same
 	weights []float64      // theirs
 	even    bool           // the weights are equal
-	turns   *groupTurns
+	turns   *turns
 	round   []uint16 // the order of turns, if it is not that of engines
 }
 
-// groupSeat is the place of an engine in the group.
-type groupSeat struct {
+// seat is the place of an engine in the group.
+type seat struct {
 	engine *core.Engine
 	place  uint64      // see byKey
 	base   core.Stats  // what had ended when it joined
 	gone   atomic.Bool // it has left
-	load   groupLoad
+	load   load
 
 	// Guarded by Group.mu.
 	uncount func() // takes the hooks back that count the load
@@ -131,7 +131,7 @@ func NewGroup(config Config) (*Group, error) {
 	if g.name == "" {
 		g.name = "group"
 	}
-	seats := make([]*groupSeat, len(config.Engines))
+	seats := make([]*seat, len(config.Engines))
 	weights := slices.Clone(config.Weights)
 	if weights == nil {
 		weights = slices.Repeat([]float64{DefaultWeight}, len(seats))
@@ -150,7 +150,7 @@ func NewGroup(config Config) (*Group, error) {
 func (c *Config) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{core.ErrConfig}, args...)...))
+		faults = append(faults, fmt.Errorf("balance: %w: "+format, append([]any{core.ErrConfig}, args...)...))
 	}
 	if err := c.Balancer.validate(); err != nil {
 		fault("Balancer: %w", err)
@@ -215,8 +215,8 @@ func (g *Group) Engines() []*core.Engine {
 	return slices.Clone(g.roster.Load().engines)
 }
 
-// Join adds engine to the group, with [DefaultWeight]. From then on it is chosen, and
-// those who wait for room get that of its queue.
+// Join adds engine to the group, with [DefaultWeight]. From then on it is chosen, also for
+// those who wait for room.
 //
 // The error matches [ErrMember] if it is in the group, [ErrTooMany], [core.ErrInvalid] if
 // it is nil or was not made by [core.New], or [core.ErrClosed] if the engine or the group
@@ -249,9 +249,9 @@ func (g *Group) JoinWeighted(engine *core.Engine, weight float64) error {
 func (g *Group) Leave(engine *core.Engine) error {
 	return g.change(func() error {
 		old := g.roster.Load()
-		i := slices.Index(old.engines, engine)
-		if i < 0 {
-			return fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
+		i, err := old.find(engine)
+		if err != nil {
+			return err
 		}
 		seats, weights := slices.Clone(old.seats), slices.Clone(old.weights)
 		g.roster.Store(g.newRoster(slices.Delete(seats, i, i+1), slices.Delete(weights, i, i+1)))
@@ -260,7 +260,7 @@ func (g *Group) Leave(engine *core.Engine) error {
 		// First gone: a task that the look at the figures does not see is accepted after
 		// it, and whoever has submitted that sees gone, and calls late.
 		seat.gone.Store(true)
-		g.leavers = append(g.leavers, newGroupLeaver(seat))
+		g.leavers = append(g.leavers, newLeaver(seat))
 		return nil
 	})
 }
@@ -273,9 +273,9 @@ func (g *Group) SetWeight(engine *core.Engine, weight float64) error {
 			return err
 		}
 		old := g.roster.Load()
-		i := slices.Index(old.engines, engine)
-		if i < 0 {
-			return fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
+		i, err := old.find(engine)
+		if err != nil {
+			return err
 		}
 		weights := slices.Clone(old.weights)
 		weights[i] = weight
@@ -326,9 +326,21 @@ func (g *Group) join(engine *core.Engine, weight float64) error {
 	return nil
 }
 
+// find returns the index of engine.
+func (r *roster) find(engine *core.Engine) (int, error) {
+	i := slices.Index(r.engines, engine)
+	switch {
+	case i >= 0:
+		return i, nil
+	case engine.Name() == "":
+		return i, fmt.Errorf("%w: it is nil or was not made by core.New", ErrNotMember)
+	}
+	return i, fmt.Errorf("%w: engine %s", ErrNotMember, engine.Name())
+}
+
 // seat makes a seat for engine, and puts in the hooks that it needs. The caller holds mu.
-func (g *Group) seat(engine *core.Engine) *groupSeat {
-	s := &groupSeat{engine: engine, place: g.placeOf(engine)}
+func (g *Group) seat(engine *core.Engine) *seat {
+	s := &seat{engine: engine, place: g.placeOf(engine)}
 	if g.balancer.countsLoad() {
 		s.uncount, _ = engine.AddHooks(s.load.hooks()) // no error: New has made the engine
 	}
@@ -342,7 +354,7 @@ func (g *Group) seat(engine *core.Engine) *groupSeat {
 }
 
 // removeHooks takes back what the group has put into the engine.
-func (s *groupSeat) removeHooks() {
+func (s *seat) removeHooks() {
 	if s.uncount != nil {
 		s.uncount()
 		s.uncount = nil
@@ -354,13 +366,13 @@ func (s *groupSeat) removeHooks() {
 }
 
 // newRoster makes a roster. The turns go on where those of the present one are.
-func (g *Group) newRoster(seats []*groupSeat, weights []float64) *groupRoster {
-	r := &groupRoster{seats: seats, weights: weights, even: equal(weights)}
+func (g *Group) newRoster(seats []*seat, weights []float64) *roster {
+	r := &roster{seats: seats, weights: weights, even: equal(weights)}
 	for _, s := range seats {
 		r.engines = append(r.engines, s.engine)
 	}
 	size := len(seats)
-	if g.balancer.kind == balanceWeighted {
+	if g.balancer.kind == weightedRoundRobin {
 		if r.round = weightedRound(weights); r.round != nil {
 			size = len(r.round)
 		}
@@ -370,7 +382,7 @@ func (g *Group) newRoster(seats []*groupSeat, weights []float64) *groupRoster {
 		if old := g.roster.Load(); old != nil && old.turns != nil {
 			place = old.turns.place()
 		}
-		r.turns = newGroupTurns(size, place)
+		r.turns = newTurns(size, place)
 	}
 	return r
 }

@@ -10,35 +10,23 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 )
 
-// groupPatience ends a hanging test instead of the whole run.
-func groupPatience(t testing.TB) context.Context {
+// soon ends a hanging test instead of the whole run.
+func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// groupEngine makes an engine that is ended, and whose figures are checked, at the end of
-// the test.
-func groupEngine(t testing.TB, options ...core.Option) *core.Engine {
+// engineFor makes an engine that is resumed and ended at the end of the test. See
+// coretest.New for what is checked then.
+func engineFor(t testing.TB, options ...core.Option) *core.Engine {
 	t.Helper()
-	e, err := core.New(append([]core.Option{core.WithLogger(slog.New(slog.DiscardHandler))}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		_ = e.Resume()
-		if err := e.Shutdown(ctx); err != nil {
-			t.Errorf("engine %s: %v", e.Name(), err)
-		}
-		if err := e.Stats().Check(); err != nil {
-			t.Error(err)
-		}
-	})
+	e := coretest.New(t, append([]core.Option{core.WithLogger(slog.New(slog.DiscardHandler))}, options...)...)
+	t.Cleanup(func() { _ = e.Resume() })
 	return e
 }
 
@@ -63,9 +51,9 @@ func groupOf(t testing.TB, balancer Balancer, engines ...*core.Engine) *Group {
 	return g
 }
 
-// groupBusy keeps the workers of e busy until the function that it returns is called,
+// occupy keeps the workers of e busy until the function that it returns is called,
 // which is at the end of the test at the latest.
-func groupBusy(t testing.TB, e *core.Engine) (release func()) {
+func occupy(t testing.TB, e *core.Engine) (release func()) {
 	t.Helper()
 	gate, started := make(chan struct{}), make(chan struct{})
 	n := e.Stats().Workers
@@ -87,16 +75,16 @@ func groupBusy(t testing.TB, e *core.Engine) (release func()) {
 	return release
 }
 
-// groupFill fills the queue of e, whose workers are busy or which is paused.
-func groupFill(t testing.TB, e *core.Engine) {
+// fill fills the queue of e, whose workers are busy or which is paused.
+func fill(t testing.TB, e *core.Engine) {
 	t.Helper()
 	for e.TryGo(func() {}) == nil {
 	}
 }
 
-// groupDraining begins the shutdown of e, whose workers are busy, and leaves it to the end
+// beginShutdown begins the shutdown of e, whose workers are busy, and leaves it to the end
 // of the test.
-func groupDraining(t testing.TB, e *core.Engine) {
+func beginShutdown(t testing.TB, e *core.Engine) {
 	t.Helper()
 	begun := make(chan struct{}, 2)
 	if _, err := e.AddHooks(core.Hooks{Changed: func(c core.Change) {
@@ -121,10 +109,10 @@ func allBalancers() []Balancer {
 }
 
 func TestGroup_EveryWayIn(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
 		t.Run(balancer.String(), func(t *testing.T) {
-			g := groupOf(t, balancer, groupEngine(t), groupEngine(t), groupEngine(t))
+			g := groupOf(t, balancer, engineFor(t), engineFor(t), engineFor(t))
 			var ran atomic.Int32
 			count := core.Func(func(context.Context) (int, error) { return int(ran.Add(1)), nil })
 			attrs := core.Attributes{Name: "counted", Key: "k"}
@@ -181,14 +169,14 @@ func (described) Priority() core.Priority              { return core.High }
 func (described) Labels() map[string]string            { return map[string]string{"a": "b"} }
 
 func TestGroup_FunctionSeesTheAttributes(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	var seen core.Attributes
 	calls := 0
 	g := groupOf(t, ByFunc(func(engines []*core.Engine, a core.Attributes) int {
 		seen = a
 		calls++
 		return calls % len(engines)
-	}), groupEngine(t), groupEngine(t))
+	}), engineFor(t), engineFor(t))
 	if _, err := Run(ctx, g, core.Task[int](described{})); err != nil {
 		t.Fatal(err)
 	}
@@ -208,9 +196,9 @@ func TestGroup_FunctionSeesTheAttributes(t *testing.T) {
 }
 
 func TestGroup_InvalidArguments(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
-		g := groupOf(t, balancer, groupEngine(t), groupEngine(t))
+		g := groupOf(t, balancer, engineFor(t), engineFor(t))
 		var nobody *described
 		var noFunc core.TaskFunc[int]
 		for i, task := range []core.Task[int]{nil, nobody, noFunc} {
@@ -248,8 +236,8 @@ func TestGroup_InvalidArguments(t *testing.T) {
 	for _, g := range []*Group{nil, {}} {
 		_, err := Submit(ctx, g, answer(1))
 		_, all := SubmitAll(ctx, g, []core.Task[int]{answer(1)})
-		for i, err := range []error{err, all, g.Go(func() {}), g.GoContext(ctx, func() {}), g.Join(groupEngine(t)), g.Leave(nil), g.SetWeight(nil, 1), g.Shutdown(ctx), g.Close(ctx)} {
-			if !errors.Is(err, core.ErrInvalid) || err.Error() == "" {
+		for i, err := range []error{err, all, g.Go(func() {}), g.GoContext(ctx, func() {}), g.Join(engineFor(t)), g.Leave(nil), g.SetWeight(nil, 1), g.Shutdown(ctx), g.Close(ctx)} {
+			if !errors.Is(err, core.ErrInvalid) || !strings.HasPrefix(err.Error(), "balance: refused: ") {
 				t.Errorf("call %d: %v", i, err)
 			}
 		}
@@ -260,7 +248,7 @@ func TestGroup_InvalidArguments(t *testing.T) {
 }
 
 func TestGroup_ContextHasEnded(t *testing.T) {
-	g := groupOf(t, RoundRobin(), groupEngine(t), groupEngine(t))
+	g := groupOf(t, RoundRobin(), engineFor(t), engineFor(t))
 	reason := errors.New("reason")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(reason)
@@ -295,10 +283,10 @@ func TestGroup_TooManyEngines(t *testing.T) {
 	if err := g.JoinWeighted(last, 7); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Join(groupEngine(t)); !errors.Is(err, ErrTooMany) {
+	if err := g.Join(engineFor(t)); !errors.Is(err, ErrTooMany) {
 		t.Error(err)
 	}
-	if err := g.Shutdown(groupPatience(t)); err != nil {
+	if err := g.Shutdown(soon(t)); err != nil {
 		t.Error(err)
 	}
 }

@@ -16,7 +16,7 @@ func (g *Group) hash(key string) uint64 { return maphash.String(g.seed, key) }
 func (g *Group) placeOf(e *core.Engine) uint64 { return maphash.Comparable(g.seed, e) }
 
 // byKey returns the engine that ranks highest for the key with that hash.
-func (r *groupRoster) byKey(asked []bool, hash uint64) int {
+func (r *roster) byKey(asked []bool, hash uint64) int {
 	best, highest, farthest := -1, uint64(0), 0.0
 	for i, s := range r.seats {
 		if !r.free(i, asked) {

@@ -15,7 +15,7 @@ func owners(g *Group, keys int) []*core.Engine {
 	r := g.roster.Load()
 	list := make([]*core.Engine, keys)
 	for i := range list {
-		list[i] = r.engines[g.choose(r, nil, groupWish{key: fmt.Sprint("key ", i)})]
+		list[i] = r.engines[g.choose(r, nil, wish{key: fmt.Sprint("key ", i)})]
 	}
 	return list
 }
@@ -33,11 +33,11 @@ func ownedBy(list, engines []*core.Engine) (counts []int) {
 	return counts
 }
 
-func TestBalance_ByKeyShares(t *testing.T) {
+func TestBalancer_ByKeyShares(t *testing.T) {
 	for _, weights := range [][]float64{{1, 1}, {1, 1, 1, 1, 1}, {1, 2, 3, 4}, {0.5, 0.5, 9}} {
 		var engines []*core.Engine
 		for range weights {
-			engines = append(engines, groupEngine(t))
+			engines = append(engines, engineFor(t))
 		}
 		g, err := NewGroup(Config{Balancer: ByKey(), Engines: engines, Weights: weights})
 		if err != nil {
@@ -52,10 +52,10 @@ func TestBalance_ByKeyShares(t *testing.T) {
 }
 
 // No key moves but to who joins and from who leaves, and about as many as the share says.
-func TestBalance_ByKeyMovesTheFewestKeys(t *testing.T) {
+func TestBalancer_ByKeyMovesTheFewestKeys(t *testing.T) {
 	const keys = 20_000
 	for _, weighted := range []bool{false, true} {
-		engines := []*core.Engine{groupEngine(t), groupEngine(t), groupEngine(t), groupEngine(t)}
+		engines := []*core.Engine{engineFor(t), engineFor(t), engineFor(t), engineFor(t)}
 		g := groupOf(t, ByKey(), engines...)
 		if weighted {
 			if err := g.SetWeight(engines[0], 1.5); err != nil {
@@ -67,7 +67,7 @@ func TestBalance_ByKeyMovesTheFewestKeys(t *testing.T) {
 			sum = 4.5
 		}
 		before := owners(g, keys)
-		newcomer := groupEngine(t)
+		newcomer := engineFor(t)
 		if err := g.Join(newcomer); err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestBalance_ByKeyMovesTheFewestKeys(t *testing.T) {
 
 // While an engine is passed over, its keys and no others are elsewhere, where they would
 // be if it had left.
-func TestBalance_ByKeyPassesOver(t *testing.T) {
+func TestBalancer_ByKeyPassesOver(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(2, 6).Draw(rt, "engines")
 		var engines []*core.Engine
@@ -132,7 +132,7 @@ func TestBalance_ByKeyPassesOver(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			defer func() { _ = e.Shutdown(groupPatience(t)) }()
+			defer func() { _ = e.Shutdown(soon(t)) }()
 			engines = append(engines, e)
 		}
 		g, err := NewGroup(Config{Balancer: ByKey(), Engines: engines})
@@ -167,7 +167,7 @@ func TestBalance_ByKeyPassesOver(t *testing.T) {
 }
 
 // The ends of the range give a score above 0 that is a number.
-func TestBalance_WeightedScoreIsFinite(t *testing.T) {
+func TestBalancer_WeightedScoreIsFinite(t *testing.T) {
 	for _, rank := range []uint64{0, 1, 1 << 63, math.MaxUint64 - 1, math.MaxUint64} {
 		for _, w := range []float64{MinWeight, 1, MaxWeight} {
 			if s := weightedScore(rank, w); !(s > 0) || math.IsInf(s, 0) {
@@ -177,9 +177,9 @@ func TestBalance_WeightedScoreIsFinite(t *testing.T) {
 	}
 }
 
-func TestBalance_ByKeyWithoutKeyGoesRound(t *testing.T) {
-	ctx := groupPatience(t)
-	g := groupOf(t, ByKey(), groupEngine(t), groupEngine(t), groupEngine(t))
+func TestBalancer_ByKeyWithoutKeyGoesRound(t *testing.T) {
+	ctx := soon(t)
+	g := groupOf(t, ByKey(), engineFor(t), engineFor(t), engineFor(t))
 	for range 30 {
 		if _, err := Run(ctx, g, answer(1)); err != nil {
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func TestBalance_ByKeyWithoutKeyGoesRound(t *testing.T) {
 		}
 	}
 	// With a key, given or brought, they stay together.
-	g = groupOf(t, ByKey(), groupEngine(t), groupEngine(t), groupEngine(t))
+	g = groupOf(t, ByKey(), engineFor(t), engineFor(t), engineFor(t))
 	var all []core.Task[int]
 	for range 150 {
 		all = append(all, described{})

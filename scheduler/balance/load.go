@@ -7,9 +7,9 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// groupLoad counts the tasks that an engine has accepted and not ended. Submitters write
+// load counts the tasks that an engine has accepted and not ended. Submitters write
 // the one word and workers the other, each on a cache line of its own.
-type groupLoad struct {
+type load struct {
 	_        [64]byte
 	accepted atomic.Int64
 	_        [64]byte
@@ -18,7 +18,7 @@ type groupLoad struct {
 }
 
 // hooks are the functions that count.
-func (l *groupLoad) hooks() core.Hooks {
+func (l *load) hooks() core.Hooks {
 	return core.Hooks{
 		Accepted: func(core.Job) { l.accepted.Add(1) },
 		Ended:    func(core.EndInfo) { l.ended.Add(1) },
@@ -26,26 +26,26 @@ func (l *groupLoad) hooks() core.Hooks {
 }
 
 // correct makes the load what it is said to be.
-func (l *groupLoad) correct(load int) {
+func (l *load) correct(load int) {
 	l.accepted.Add(int64(load) - l.accepted.Load() + l.ended.Load())
 }
 
 // now returns the load. A task may be told to have ended before it is told to have been
 // accepted, so the difference may be negative for a moment.
-func (l *groupLoad) now() int64 {
+func (l *load) now() int64 {
 	ended := l.ended.Load() // first: what ends meanwhile must not make it negative
 	return max(l.accepted.Load()-ended, 0)
 }
 
 // lighter reports whether engine i would be less loaded than j after one more task.
 // It multiplies where it might divide, so that equals are equal.
-func (r *groupRoster) lighter(i, j int) bool {
+func (r *roster) lighter(i, j int) bool {
 	a, b := float64(r.seats[i].load.now()+1), float64(r.seats[j].load.now()+1)
 	return a*r.weights[j] < b*r.weights[i]
 }
 
 // leastLoaded begins somewhere, so that among equals none is preferred.
-func (r *groupRoster) leastLoaded(asked []bool) int {
+func (r *roster) leastLoaded(asked []bool) int {
 	n := len(r.seats)
 	if n == 0 {
 		return -1
@@ -62,7 +62,7 @@ func (r *groupRoster) leastLoaded(asked []bool) int {
 	return best
 }
 
-func (r *groupRoster) powerOfTwo(asked []bool) int {
+func (r *roster) powerOfTwo(asked []bool) int {
 	n := len(r.seats)
 	if n < 2 {
 		return r.from(0, asked)

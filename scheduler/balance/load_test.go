@@ -22,14 +22,14 @@ func queuedAt(g *Group) (queued []int) {
 func busyGroup(t *testing.T, balancer Balancer, n int) *Group {
 	var engines []*core.Engine
 	for range n {
-		e := groupEngine(t, core.WithWorkers(1), core.WithUnboundedQueue())
-		groupBusy(t, e)
+		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue())
+		occupy(t, e)
 		engines = append(engines, e)
 	}
 	return groupOf(t, balancer, engines...)
 }
 
-func TestBalance_LeastLoadedFillsEvenly(t *testing.T) {
+func TestBalancer_LeastLoadedFillsEvenly(t *testing.T) {
 	g := busyGroup(t, LeastLoaded(), 5)
 	for range 503 {
 		if err := g.Go(func() {}); err != nil {
@@ -45,7 +45,7 @@ func TestBalance_LeastLoadedFillsEvenly(t *testing.T) {
 	}
 }
 
-func TestBalance_LeastLoadedByWeight(t *testing.T) {
+func TestBalancer_LeastLoadedByWeight(t *testing.T) {
 	g := busyGroup(t, LeastLoaded(), 3)
 	for i, e := range g.Engines() {
 		if err := g.SetWeight(e, float64(i+1)); err != nil {
@@ -65,14 +65,14 @@ func TestBalance_LeastLoadedByWeight(t *testing.T) {
 }
 
 // Among equals each engine is chosen as often, within what chance allows.
-func TestBalance_LoadTiesAreBroken(t *testing.T) {
+func TestBalancer_LoadTiesAreBroken(t *testing.T) {
 	for _, balancer := range []Balancer{LeastLoaded(), PowerOfTwo()} {
-		g := groupOf(t, balancer, groupEngine(t), groupEngine(t), groupEngine(t), groupEngine(t))
+		g := groupOf(t, balancer, engineFor(t), engineFor(t), engineFor(t), engineFor(t))
 		r := g.roster.Load()
 		const n = 40_000
 		counts := make([]int, 4)
 		for range n {
-			counts[g.choose(r, nil, groupWish{})]++
+			counts[g.choose(r, nil, wish{})]++
 		}
 		if x := chiSquare(counts, []float64{1, 1, 1, 1}); x > 30 { // of 3 degrees of freedom: once in 700,000 runs
 			t.Errorf("%v: %v, chi square %v", balancer, counts, x)
@@ -96,7 +96,7 @@ func chiSquare(counts []int, shares []float64) (x float64) {
 
 // The longest of the queues is hardly longer than the mean, where one engine drawn by
 // chance would be ahead by tens.
-func TestBalance_PowerOfTwoIsNearlyEven(t *testing.T) {
+func TestBalancer_PowerOfTwoIsNearlyEven(t *testing.T) {
 	const engines, each = 16, 200
 	g := busyGroup(t, PowerOfTwo(), engines)
 	for range engines * each {
@@ -111,7 +111,7 @@ func TestBalance_PowerOfTwoIsNearlyEven(t *testing.T) {
 	}
 }
 
-func TestBalance_PowerOfTwoPassesOver(t *testing.T) {
+func TestBalancer_PowerOfTwoPassesOver(t *testing.T) {
 	g := busyGroup(t, PowerOfTwo(), 6)
 	engines := g.Engines()
 	for _, e := range engines[:5] {
@@ -130,16 +130,16 @@ func TestBalance_PowerOfTwoPassesOver(t *testing.T) {
 }
 
 // Whatever becomes of a task, the load that it was is gone in the end.
-func TestBalance_LoadReturnsToZero(t *testing.T) {
-	ctx := groupPatience(t)
-	e := groupEngine(t, core.WithWorkers(2), core.WithQueueCapacity(4))
+func TestBalancer_LoadReturnsToZero(t *testing.T) {
+	ctx := soon(t)
+	e := engineFor(t, core.WithWorkers(2), core.WithQueueCapacity(4))
 	if err := e.Go(func() {}); err != nil { // a past
 		t.Fatal(err)
 	}
 	if err := e.WaitIdle(ctx); err != nil {
 		t.Fatal(err)
 	}
-	release := groupBusy(t, e)
+	release := occupy(t, e)
 	g := groupOf(t, LeastLoaded(), e)
 	load := &g.roster.Load().seats[0].load
 	if n := load.now(); n != 2 {
@@ -157,7 +157,7 @@ func TestBalance_LoadReturnsToZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groupFill(t, e)
+	fill(t, e)
 	if n := load.now(); n != 6 {
 		t.Errorf("with 2 tasks running and 4 queued the load is %d", n)
 	}

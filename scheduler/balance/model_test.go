@@ -25,8 +25,8 @@ type modelEngine struct {
 
 func (m *modelEngine) runs() bool { return !m.paused && !m.shut }
 
-// groupModel drives a group and a model of it.
-type groupModel struct {
+// model drives a group and a model of it.
+type model struct {
 	group    *Group
 	engines  []*modelEngine
 	accepted uint64
@@ -35,7 +35,7 @@ type groupModel struct {
 	balancer Balancer
 }
 
-func (m *groupModel) newEngine(t *rapid.T) *modelEngine {
+func (m *model) newEngine(t *rapid.T) *modelEngine {
 	e := &modelEngine{capacity: rapid.IntRange(1, 3).Draw(t, "capacity")}
 	var err error
 	m.next++
@@ -53,7 +53,7 @@ func (m *groupModel) newEngine(t *rapid.T) *modelEngine {
 	return e
 }
 
-func (m *groupModel) members() (list []*modelEngine) {
+func (m *model) members() (list []*modelEngine) {
 	for _, e := range m.group.Engines() {
 		i := slices.IndexFunc(m.engines, func(x *modelEngine) bool { return x.engine == e })
 		list = append(list, m.engines[i])
@@ -63,7 +63,7 @@ func (m *groupModel) members() (list []*modelEngine) {
 
 // takers are the engines one of which has to take the next task: those that run and have
 // room; if none runs the paused ones that have.
-func (m *groupModel) takers() (list []*modelEngine) {
+func (m *model) takers() (list []*modelEngine) {
 	runs := false
 	for _, e := range m.members() {
 		runs = runs || e.runs()
@@ -78,7 +78,7 @@ func (m *groupModel) takers() (list []*modelEngine) {
 
 // submitted compares what came of a submission of n tasks, of which accepted were, with
 // the model.
-func (m *groupModel) submitted(t *rapid.T, n, accepted int, err error) {
+func (m *model) submitted(t *rapid.T, n, accepted int, err error) {
 	members := m.members()
 	room := 0
 	for _, e := range m.takers() {
@@ -121,7 +121,7 @@ func (m *groupModel) submitted(t *rapid.T, n, accepted int, err error) {
 	}
 }
 
-func (m *groupModel) any(t *rapid.T, what string, ok func(*modelEngine) bool) *modelEngine {
+func (m *model) any(t *rapid.T, what string, ok func(*modelEngine) bool) *modelEngine {
 	var list []*modelEngine
 	for _, e := range m.engines {
 		if ok(e) {
@@ -134,7 +134,7 @@ func (m *groupModel) any(t *rapid.T, what string, ok func(*modelEngine) bool) *m
 	return list[rapid.IntRange(0, len(list)-1).Draw(t, "engine")]
 }
 
-func (m *groupModel) check(t *rapid.T) {
+func (m *model) check(t *rapid.T) {
 	s := m.group.Stats()
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
@@ -150,10 +150,10 @@ func (m *groupModel) check(t *rapid.T) {
 }
 
 func TestGroup_Model(t *testing.T) {
-	ctx := groupPatience(t)
+	ctx := soon(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		balancers := append(allBalancers(), ByFunc(func(engines []*core.Engine, _ core.Attributes) int { return len(engines) / 2 }))
-		m := &groupModel{balancer: rapid.SampledFrom(balancers).Draw(rt, "balancer")}
+		m := &model{balancer: rapid.SampledFrom(balancers).Draw(rt, "balancer")}
 		defer func() {
 			for _, e := range m.engines {
 				e.release()

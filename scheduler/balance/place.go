@@ -9,26 +9,26 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// groupTry is a submission on its way through the group, once the engine of first choice
+// submission is a task on its way through the group, once the engine of first choice
 // has not taken it.
-type groupTry struct {
+type submission struct {
 	ask    func(*core.Engine) error // submits to an engine, without waiting
 	insist func(*core.Engine) error // submits to an engine, which does what the policy says
 	policy core.RejectPolicy        // of the task, if it has one
 	try    bool                     // do not wait, whatever the policy
-	wish   groupWish
+	wish   wish
 
-	roster  *groupRoster // the engines that are asked
-	first   int          // the one of them that was asked before, or -1
-	refusal error        // its reason
+	roster  *roster // the engines that are asked
+	first   int     // the one of them that was asked before, or -1
+	refusal error   // its reason
 }
 
-// groupLooks is how often who finds all engines full lets others run and asks again,
-// before it waits. See BenchmarkGroupFull.
-const groupLooks = 4
+// looks is how often who finds all engines full lets others run and asks again,
+// before it waits. See BenchmarkFull.
+const looks = 4
 
-// groupAnswer is what came of asking all engines.
-type groupAnswer struct {
+// outcome is what came of asking all engines.
+type outcome struct {
 	taken   bool
 	full    int // the first that was full, or -1
 	reasons []error
@@ -41,7 +41,7 @@ type groupAnswer struct {
 //	                                    -> full: what the policy says, which may be to wait
 //
 // Those who wait already come first: then one engine's policy is all that is asked for.
-func (g *Group) place(ctx context.Context, t *groupTry) error {
+func (g *Group) place(ctx context.Context, t *submission) error {
 	if g.room.waiting.Load() > 0 {
 		policy := core.RejectFail
 		if first := g.choose(t.roster, nil, t.wish); !t.try && first >= 0 {
@@ -66,7 +66,7 @@ func (g *Group) place(ctx context.Context, t *groupTry) error {
 	switch policy := t.policyOf(t.roster.engines[found.full]); policy {
 	case core.RejectWait:
 		// With tiny tasks there is room again before a goroutine could go to sleep.
-		for range groupLooks {
+		for range looks {
 			runtime.Gosched()
 			if t.first = -1; g.room.waiting.Load() > 0 {
 				break
@@ -87,7 +87,7 @@ func (g *Group) place(ctx context.Context, t *groupTry) error {
 }
 
 // policyOf returns the reject policy of the task, or else of e.
-func (t *groupTry) policyOf(e *core.Engine) core.RejectPolicy {
+func (t *submission) policyOf(e *core.Engine) core.RejectPolicy {
 	if t.policy != 0 {
 		return t.policy
 	}
@@ -95,7 +95,7 @@ func (t *groupTry) policyOf(e *core.Engine) core.RejectPolicy {
 }
 
 // askAll asks every engine of the group.
-func (g *Group) askAll(ctx context.Context, t *groupTry) groupAnswer {
+func (g *Group) askAll(ctx context.Context, t *submission) outcome {
 	for {
 		found := g.askRoster(ctx, t)
 		now := g.roster.Load()
@@ -109,8 +109,8 @@ func (g *Group) askAll(ctx context.Context, t *groupTry) groupAnswer {
 // askRoster asks every engine of t.roster once: those that run in the order of the
 // balancer, then, if none of them is merely full, the paused ones, and last those that
 // were shut down, which take what their own tasks submit.
-func (g *Group) askRoster(ctx context.Context, t *groupTry) groupAnswer {
-	r, found := t.roster, groupAnswer{full: -1}
+func (g *Group) askRoster(ctx context.Context, t *submission) outcome {
+	r, found := t.roster, outcome{full: -1}
 	if len(r.engines) == 0 {
 		found.reasons = []error{ErrNoEngine}
 		return found
@@ -156,7 +156,7 @@ func (g *Group) askRoster(ctx context.Context, t *groupTry) groupAnswer {
 
 // refusedBy notes the reason of engine i. It reports whether it is one that every engine
 // would have; then it is the only one.
-func (a *groupAnswer) refusedBy(ctx context.Context, i int, err error) (over bool) {
+func (a *outcome) refusedBy(ctx context.Context, i int, err error) (over bool) {
 	if errors.Is(err, core.ErrInvalid) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		a.full, a.reasons = -1, []error{err}
 		return true
@@ -166,10 +166,4 @@ func (a *groupAnswer) refusedBy(ctx context.Context, i int, err error) (over boo
 		a.full = i
 	}
 	return false
-}
-
-func errNilTask() error { return fmt.Errorf("%w: the task is nil", core.ErrInvalid) }
-
-func errNilContext() error {
-	return fmt.Errorf("%w: the context is nil: use context.Background", core.ErrInvalid)
 }

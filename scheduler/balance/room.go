@@ -8,7 +8,7 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// groupRoom is where submissions wait for room in any engine of a group.
+// room is where submissions wait for room in any engine of a group.
 //
 // The first of those who wait asks all engines, and sleeps if none has room. It is woken
 // by whatever may have made room or changed the answer: a task started or ended, an
@@ -29,32 +29,32 @@ import (
 // that: in a wait for a future. So the one that sleeps submits a task to an engine that
 // is paused, the gate, which never runs it and has no goroutine, and awaits its future.
 // Who wakes it cancels the task.
-type groupRoom struct {
+type room struct {
 	waiting atomic.Int32
 
 	mu          sync.Mutex
-	first, last *groupWaiter
+	first, last *waiter
 	made        sync.Once
 	gate        *core.Engine
 }
 
-// groupWaiter is a submission that waits.
-type groupWaiter struct {
-	// Guarded by groupRoom.mu.
-	prev, next *groupWaiter
+// waiter is a submission that waits.
+type waiter struct {
+	// Guarded by room.mu.
+	prev, next *waiter
 	woken      bool
 	asleep     *core.Future[struct{}]
 }
 
-// groupRest is the task that is never run.
-type groupRest struct{}
+// rest is the task that is never run.
+type rest struct{}
 
-func (groupRest) Execute(context.Context) (struct{}, error) { return struct{}{}, nil }
+func (rest) Execute(context.Context) (struct{}, error) { return struct{}{}, nil }
 
 // wait waits until an engine takes t, no engine is full any more and none takes it, or
 // ctx ends.
-func (g *Group) wait(ctx context.Context, t *groupTry) error {
-	w := &groupWaiter{}
+func (g *Group) wait(ctx context.Context, t *submission) error {
+	w := &waiter{}
 	g.enter(w)
 	defer g.leave(w) // deferred, because a task's methods may panic
 	for {
@@ -75,7 +75,7 @@ func (g *Group) wait(ctx context.Context, t *groupTry) error {
 }
 
 // enter puts w in the list and has the engines tell of room.
-func (g *Group) enter(w *groupWaiter) {
+func (g *Group) enter(w *waiter) {
 	r := &g.room
 	r.mu.Lock()
 	r.waiting.Add(1)
@@ -97,7 +97,7 @@ func (g *Group) enter(w *groupWaiter) {
 }
 
 // leave takes w out of the list and wakes the next one.
-func (g *Group) leave(w *groupWaiter) {
+func (g *Group) leave(w *waiter) {
 	r := &g.room
 	r.mu.Lock()
 	if w.prev != nil {
@@ -125,7 +125,7 @@ func (g *Group) leave(w *groupWaiter) {
 }
 
 // watch has the engine of s tell of room. The caller holds g.mu.
-func (g *Group) watch(s *groupSeat) {
+func (g *Group) watch(s *seat) {
 	wake := g.room.wake
 	s.unwatch, _ = s.engine.AddHooks(core.Hooks{ // no error: New has made the engine
 		Started: func(core.Job) { wake() },
@@ -134,14 +134,14 @@ func (g *Group) watch(s *groupSeat) {
 	})
 }
 
-func (r *groupRoom) isFirst(w *groupWaiter) bool {
+func (r *room) isFirst(w *waiter) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.first == w
 }
 
 // wake lets the first of those who wait look again.
-func (r *groupRoom) wake() {
+func (r *room) wake() {
 	if r.waiting.Load() == 0 {
 		return
 	}
@@ -158,12 +158,12 @@ func (r *groupRoom) wake() {
 }
 
 // sleep returns nil once w is woken, or the reason if ctx ended before.
-func (r *groupRoom) sleep(ctx context.Context, w *groupWaiter, name string) error {
+func (r *room) sleep(ctx context.Context, w *waiter, name string) error {
 	r.made.Do(func() { r.open(name) })
 	if r.wasWoken(w, nil) {
 		return nil
 	}
-	asleep, err := core.Submit(context.Background(), r.gate, groupRest{})
+	asleep, err := core.Submit(context.Background(), r.gate, rest{})
 	if err != nil {
 		return err
 	}
@@ -175,14 +175,14 @@ func (r *groupRoom) sleep(ctx context.Context, w *groupWaiter, name string) erro
 	r.wasWoken(w, nil)
 	if err != nil {
 		asleep.Cancel()
-		return groupEnded(ctx)
+		return contextEnded(ctx)
 	}
 	return nil
 }
 
 // wasWoken reports whether w was woken since the last call, and if not, notes what it is
 // about to await.
-func (r *groupRoom) wasWoken(w *groupWaiter, asleep *core.Future[struct{}]) bool {
+func (r *room) wasWoken(w *waiter, asleep *core.Future[struct{}]) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	woken := w.woken
@@ -194,7 +194,7 @@ func (r *groupRoom) wasWoken(w *groupWaiter, asleep *core.Future[struct{}]) bool
 }
 
 // open makes the gate.
-func (r *groupRoom) open(name string) {
+func (r *room) open(name string) {
 	gate, err := core.New(core.WithName(name+"'s waiting room"), core.WithWorkers(1), core.WithUnboundedQueue())
 	if err == nil {
 		err = gate.Pause()

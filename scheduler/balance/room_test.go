@@ -21,16 +21,16 @@ import (
 func fullGroup(t *testing.T, balancer Balancer, n int) (g *Group, release []func()) {
 	var engines []*core.Engine
 	for i := range n {
-		e := groupEngine(t, core.WithName(string(rune('a'+i))), core.WithWorkers(1), core.WithQueueCapacity(1))
-		release = append(release, groupBusy(t, e))
-		groupFill(t, e)
+		e := engineFor(t, core.WithName(string(rune('a'+i))), core.WithWorkers(1), core.WithQueueCapacity(1))
+		release = append(release, occupy(t, e))
+		fill(t, e)
 		engines = append(engines, e)
 	}
 	return groupOf(t, balancer, engines...), release
 }
 
 // A submission waits for room in any engine: what the first that starts a task gives.
-func TestGroupRoom_AnyEngine(t *testing.T) {
+func TestRoom_AnyEngine(t *testing.T) {
 	for _, balancer := range allBalancers() {
 		for which := range 3 {
 			synctest.Test(t, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestGroupRoom_AnyEngine(t *testing.T) {
 }
 
 // Whatever makes room wakes who waits.
-func TestGroupRoom_WhatMakesRoom(t *testing.T) {
+func TestRoom_WhatMakesRoom(t *testing.T) {
 	type scene struct {
 		g        *Group
 		engines  []*core.Engine
@@ -77,7 +77,7 @@ func TestGroupRoom_WhatMakesRoom(t *testing.T) {
 			}
 		},
 		"an engine joins": func(t *testing.T, s scene) {
-			if err := s.g.Join(groupEngine(t)); err != nil {
+			if err := s.g.Join(engineFor(t)); err != nil {
 				t.Error(err)
 			}
 		},
@@ -106,15 +106,15 @@ func TestGroupRoom_WhatMakesRoom(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var s scene
 				for range 2 {
-					e := groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1))
-					groupBusy(t, e)
+					e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1))
+					occupy(t, e)
 					f, err := core.SubmitWith(t.Context(), e, core.Attributes{QueueLimit: time.Minute}, answer(1))
 					if err != nil {
 						t.Fatal(err)
 					}
 					s.engines, s.canceled = append(s.engines, e), append(s.canceled, f)
 				}
-				s.engines = append(s.engines, groupEngine(t))
+				s.engines = append(s.engines, engineFor(t))
 				if err := s.engines[2].Pause(); err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +140,7 @@ func TestGroupRoom_WhatMakesRoom(t *testing.T) {
 
 // Those who wait are served in the order in which they came; who comes later and does not
 // wait is refused meanwhile.
-func TestGroupRoom_Order(t *testing.T) {
+func TestRoom_Order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, release := fullGroup(t, LeastLoaded(), 2)
 		var mu sync.Mutex
@@ -172,7 +172,7 @@ func TestGroupRoom_Order(t *testing.T) {
 }
 
 // The end of the context ends the wait, with its cause; the others wait on.
-func TestGroupRoom_ContextEnds(t *testing.T) {
+func TestRoom_ContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, release := fullGroup(t, RoundRobin(), 2)
 		reason := errors.New("reason")
@@ -206,7 +206,7 @@ func TestGroupRoom_ContextEnds(t *testing.T) {
 }
 
 // Those who wait are refused once no engine can make room any more.
-func TestGroupRoom_NoRoomAnyMore(t *testing.T) {
+func TestRoom_NoRoomAnyMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(t *testing.T, g *Group)
 		want error
@@ -253,11 +253,11 @@ func TestGroupRoom_NoRoomAnyMore(t *testing.T) {
 
 // A task that waits for room in the full queues of its own group gives its worker away:
 // with one worker each, and queues of one, trees of tasks end.
-func TestGroupRoom_InsideTasks(t *testing.T) {
+func TestRoom_InsideTasks(t *testing.T) {
 	for _, balancer := range allBalancers() {
-		ctx := groupPatience(t)
-		g := groupOf(t, balancer, groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
-			groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
+		ctx := soon(t)
+		g := groupOf(t, balancer, engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
+			engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
 		var tree func(depth int) core.Task[int]
 		tree = func(depth int) core.Task[int] {
 			return core.Func(func(ctx context.Context) (int, error) {
@@ -290,9 +290,9 @@ func TestGroupRoom_InsideTasks(t *testing.T) {
 }
 
 // While the engines drain they take what their own tasks submit, if they were told to.
-func TestGroupRoom_ChildrenWhileItDrains(t *testing.T) {
+func TestRoom_ChildrenWhileItDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := groupOf(t, RoundRobin(), groupEngine(t, core.WithWorkers(1)), groupEngine(t, core.WithWorkers(1), core.WithAcceptChildren()))
+		g := groupOf(t, RoundRobin(), engineFor(t, core.WithWorkers(1)), engineFor(t, core.WithWorkers(1), core.WithAcceptChildren()))
 		gate := make(chan struct{})
 		parent := func() *core.Future[int] {
 			f, err := Submit(t.Context(), g, core.Task[int](core.Func(func(ctx context.Context) (int, error) {
@@ -322,98 +322,13 @@ func TestGroupRoom_ChildrenWhileItDrains(t *testing.T) {
 	})
 }
 
-// The policies other than to wait are carried out by the engine that was asked first.
-func TestGroup_Policies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g, release := fullGroup(t, ByFunc(func([]*core.Engine, core.Attributes) int { return 1 }), 2)
-		ctx := t.Context()
-		if n, err := RunWith(ctx, g, core.Attributes{Reject: core.RejectCallerRuns}, answer(3)); n != 3 || err != nil {
-			t.Error(n, err)
-		}
-		newest, err := SubmitWith(ctx, g, core.Attributes{Reject: core.RejectDiscardNewest}, answer(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := newest.Await(ctx); !errors.Is(err, core.ErrDiscarded) {
-			t.Error(err)
-		}
-		before := g.Stats().Engines
-		if _, err := SubmitWith(ctx, g, core.Attributes{Reject: core.RejectDiscardOldest}, answer(1)); err != nil {
-			t.Fatal(err)
-		}
-		after := g.Stats().Engines
-		if after[1].Discarded != before[1].Discarded+1 || after[0].Discarded != 0 {
-			t.Errorf("discarded: %d and %d", after[0].Discarded, after[1].Discarded)
-		}
-		// Nobody to ask, and nobody of lower priority.
-		for _, policy := range []core.RejectPolicy{core.RejectAsk, core.RejectDisplaceLowest, core.RejectFail} {
-			_, err := SubmitWith(ctx, g, core.Attributes{Reject: policy, Priority: core.Low}, answer(1))
-			if _, ok := errors.AsType[*Error](err); !ok {
-				t.Errorf("%v: %v", policy, err)
-			}
-		}
-		// The engine's own policy counts where the task has none.
-		if err := g.Engines()[1].Reconfigure(core.WithReject(core.RejectFail)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Submit(ctx, g, answer(1)); !errors.Is(err, core.ErrQueueFull) {
-			t.Error(err)
-		}
-		if err := g.Go(func() {}); !errors.Is(err, core.ErrQueueFull) {
-			t.Error(err)
-		}
-		for _, f := range release {
-			f()
-		}
-	})
-}
-
-// While others wait, who would not wait does what the policy says, and a group in which no
-// engine runs any more says so.
-func TestGroup_PoliciesWhileOthersWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g, release := fullGroup(t, RoundRobin(), 2)
-		waits := make(chan error, 1)
-		go func() { waits <- g.Go(func() {}) }()
-		synctest.Wait()
-		if n, err := RunWith(t.Context(), g, core.Attributes{Reject: core.RejectCallerRuns}, answer(3)); n != 3 || err != nil {
-			t.Error(n, err)
-		}
-		if _, err := SubmitAll(t.Context(), g, []core.Task[int]{nil}); !errors.Is(err, core.ErrInvalid) {
-			t.Error(err)
-		}
-		var nobody context.Context
-		if _, err := Submit(nobody, g, answer(1)); !errors.Is(err, core.ErrInvalid) {
-			t.Error(err)
-		}
-		for _, e := range g.Engines() {
-			if err := e.Pause(); err != nil {
-				t.Error(err)
-			}
-		}
-		synctest.Wait()
-		if err := g.TryGo(func() {}); !errors.Is(err, core.ErrQueueFull) {
-			t.Error(err)
-		}
-		for i, e := range g.Engines() {
-			if err := e.Resume(); err != nil {
-				t.Error(err)
-			}
-			release[i]()
-		}
-		if err := <-waits; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// Many who wait, and engines that come and go: each is accepted or given its reason, and
-// nobody is left behind.
-func TestGroupRoom_NobodyIsLeftBehind(t *testing.T) {
-	ctx := groupPatience(t)
+// Many who wait, and one who gives up: each is accepted or given its reason, and nobody is
+// left behind.
+func TestRoom_NobodyIsLeftBehind(t *testing.T) {
+	ctx := soon(t)
 	for _, balancer := range allBalancers() {
-		g := groupOf(t, balancer, groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
-			groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
+		g := groupOf(t, balancer, engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)),
+			engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1)))
 		var ran, accepted, gaveUp atomic.Int64
 		var submitters sync.WaitGroup
 		for i := range 8 {

@@ -23,9 +23,9 @@ type Stats struct {
 	// Engines are the figures of the engines in the group, in the order in which they
 	// joined, without the tasks that had ended before.
 	Engines []core.Stats
-	// Left are those of the engines that have left: until each has become idle, as seen
-	// by Stats, Join or Leave, and with what submissions brought it that were on their way.
-	// They count tasks alone; the workers of an engine that has left are not the group's.
+	// Left are those of the engines that have left. Each counts until Stats, Join or Leave
+	// finds it idle; a task of the group that comes to it after that counts too. They
+	// count tasks alone; the workers of an engine that has left are not the group's.
 	Left core.Stats
 	// Total is the sum. Its Capacity is -1 if that of one engine is. Its Rejected counts
 	// the refusals of the engines, also those after which another engine has accepted the
@@ -79,23 +79,23 @@ func (g *Group) Stats() Stats {
 	return s
 }
 
-// groupLeaver is an engine that has left. As long as it is busy it is looked at; then
+// leaver is an engine that has left. As long as it is busy it is looked at; then
 // its figures are kept, and the engine is not.
-type groupLeaver struct {
+type leaver struct {
 	engine *core.Engine // nil once it was idle
 	self   weak.Pointer[core.Engine]
 	base   core.Stats
 	last   core.Stats // what it did for the group, when last looked at
 }
 
-func newGroupLeaver(s *groupSeat) *groupLeaver {
-	l := &groupLeaver{engine: s.engine, self: weak.Make(s.engine), base: s.base}
+func newLeaver(s *seat) *leaver {
+	l := &leaver{engine: s.engine, self: weak.Make(s.engine), base: s.base}
 	l.look()
 	return l
 }
 
 // look brings last up to date.
-func (l *groupLeaver) look() {
+func (l *leaver) look() {
 	if l.engine == nil {
 		return
 	}
@@ -110,7 +110,7 @@ func (l *groupLeaver) look() {
 // reap forgets the engines that have left and do not exist any more. The caller holds
 // mu.
 func (g *Group) reap() {
-	g.leavers = slices.DeleteFunc(g.leavers, func(l *groupLeaver) bool {
+	g.leavers = slices.DeleteFunc(g.leavers, func(l *leaver) bool {
 		l.look()
 		if l.engine != nil || l.self.Value() != nil {
 			return false
@@ -125,7 +125,7 @@ func (g *Group) reap() {
 // nothing is counted twice, or missed. The caller holds mu.
 func (g *Group) baseOf(engine *core.Engine, now core.Stats) core.Stats {
 	self := weak.Make(engine)
-	if i := slices.IndexFunc(g.leavers, func(l *groupLeaver) bool { return l.self == self }); i >= 0 {
+	if i := slices.IndexFunc(g.leavers, func(l *leaver) bool { return l.self == self }); i >= 0 {
 		base := g.leavers[i].base
 		g.leavers = slices.Delete(g.leavers, i, i+1)
 		return base
@@ -136,7 +136,7 @@ func (g *Group) baseOf(engine *core.Engine, now core.Stats) core.Stats {
 
 // late is called by a submission whose task was accepted by an engine that has left:
 // its figures are looked at again.
-func (g *Group) late(s *groupSeat) {
+func (g *Group) late(s *seat) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	self := weak.Make(s.engine)

@@ -13,9 +13,9 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-func TestGroupStats_JoinAndLeave(t *testing.T) {
-	ctx := groupPatience(t)
-	a, b := groupEngine(t, core.WithName("a")), groupEngine(t, core.WithName("b"), core.WithWorkers(1), core.WithUnboundedQueue())
+func TestStats_JoinAndLeave(t *testing.T) {
+	ctx := soon(t)
+	a, b := engineFor(t, core.WithName("a")), engineFor(t, core.WithName("b"), core.WithWorkers(1), core.WithUnboundedQueue())
 	run := func(e *core.Engine, n int) {
 		t.Helper()
 		for range n {
@@ -42,7 +42,7 @@ func TestGroupStats_JoinAndLeave(t *testing.T) {
 	check(0, 0, 0) // what ended before is not the group's
 	run(a, 3)
 	check(3, 3, 0)
-	release := groupBusy(t, b)
+	release := occupy(t, b)
 	for range 4 {
 		if err := b.Go(func() {}); err != nil {
 			t.Fatal(err)
@@ -85,9 +85,9 @@ func TestGroupStats_JoinAndLeave(t *testing.T) {
 
 // A submission that was on its way while its engine left is counted all the same, and an
 // engine that nobody keeps any more is not kept by the group.
-func TestGroupStats_Late(t *testing.T) {
-	ctx := groupPatience(t)
-	stays := groupEngine(t)
+func TestStats_Late(t *testing.T) {
+	ctx := soon(t)
+	stays := engineFor(t)
 	e, err := core.New(core.WithIdleTimeout(time.Millisecond, 0))
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestGroupStats_Late(t *testing.T) {
 			runtime.Gosched()
 		}
 	}
-	if err := g.Join(groupEngine(t)); err != nil {
+	if err := g.Join(engineFor(t)); err != nil {
 		t.Fatal(err)
 	}
 	if s := g.Stats(); s.Left.Accepted != 1 || s.Total.Succeeded != 1 {
@@ -140,8 +140,8 @@ func TestGroupStats_Late(t *testing.T) {
 	}
 }
 
-func TestGroupStats_CheckFindsFaults(t *testing.T) {
-	g := groupOf(t, RoundRobin(), groupEngine(t))
+func TestStats_CheckFindsFaults(t *testing.T) {
+	g := groupOf(t, RoundRobin(), engineFor(t))
 	s := g.Stats()
 	if err := s.Check(); err != nil {
 		t.Error(err)
@@ -163,10 +163,10 @@ func TestGroup_JoinAndLeaveUnderLoad(t *testing.T) {
 	const submitters, each = 4, 1500
 	for _, balancer := range allBalancers() {
 		t.Run(balancer.String(), func(t *testing.T) {
-			ctx := groupPatience(t)
+			ctx := soon(t)
 			var engines []*core.Engine
 			for range 4 {
-				engines = append(engines, groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(8)))
+				engines = append(engines, engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(8)))
 			}
 			g := groupOf(t, balancer, engines...)
 			var ran [submitters * each]atomic.Int32
@@ -272,8 +272,8 @@ func TestGroup_JoinAndLeaveUnderLoad(t *testing.T) {
 // Engines are shut down while many submit: what they refuse the others take.
 func TestGroup_EnginesAreShutDownUnderLoad(t *testing.T) {
 	for _, balancer := range allBalancers() {
-		ctx := groupPatience(t)
-		stays := groupEngine(t)
+		ctx := soon(t)
+		stays := engineFor(t)
 		g := groupOf(t, balancer, stays)
 		var ran, accepted atomic.Int64
 		stop := make(chan struct{})
@@ -336,7 +336,7 @@ func TestGroup_EnginesAreShutDownUnderLoad(t *testing.T) {
 func TestGroup_Shutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, release := fullGroup(t, RoundRobin(), 3)
-		stays := groupEngine(t)
+		stays := engineFor(t)
 		if err := g.Join(stays); err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +390,7 @@ func TestGroup_Shutdown(t *testing.T) {
 
 func TestGroup_Close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := groupOf(t, RoundRobin(), groupEngine(t), groupEngine(t))
+		g := groupOf(t, RoundRobin(), engineFor(t), engineFor(t))
 		for range 2 {
 			if _, err := Submit(t.Context(), g, core.Task[int](core.Func(func(ctx context.Context) (int, error) {
 				<-ctx.Done()
@@ -409,8 +409,8 @@ func TestGroup_Close(t *testing.T) {
 
 // A task that ends its own group gets the error that says so, and the others end.
 func TestGroup_ShutdownInside(t *testing.T) {
-	ctx := groupPatience(t)
-	g := groupOf(t, RoundRobin(), groupEngine(t, core.WithWorkers(1)), groupEngine(t, core.WithWorkers(1)))
+	ctx := soon(t)
+	g := groupOf(t, RoundRobin(), engineFor(t, core.WithWorkers(1)), engineFor(t, core.WithWorkers(1)))
 	_, err := Run(ctx, g, core.Task[int](core.Func(func(ctx context.Context) (int, error) { return 0, g.Shutdown(ctx) })))
 	if report, ok := errors.AsType[*ShutdownError](err); !ok || !errors.Is(err, core.ErrInsideTask) || len(report.Reports) != 1 {
 		t.Error(err)

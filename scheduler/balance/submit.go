@@ -2,7 +2,6 @@ package balance
 
 import (
 	"context"
-	"runtime/debug"
 
 	"github.com/uptutu/goman/core"
 )
@@ -14,29 +13,29 @@ import (
 // It either returns a future and no error, or a [*Error] and no future; then the
 // task will never run.
 func Submit[T any](ctx context.Context, group *Group, task core.Task[T]) (*core.Future[T], error) {
-	return groupSubmit(ctx, group, nil, task, false)
+	return submit(ctx, group, nil, task, false)
 }
 
 // SubmitWith is Submit with attributes; see [core.SubmitWith].
 func SubmitWith[T any](ctx context.Context, group *Group, attributes core.Attributes, task core.Task[T]) (*core.Future[T], error) {
-	return groupSubmit(ctx, group, &attributes, task, false)
+	return submit(ctx, group, &attributes, task, false)
 }
 
 // TrySubmit is Submit that never waits: if all engines are full it fails with
 // [core.ErrQueueFull], whatever the policy.
 func TrySubmit[T any](ctx context.Context, group *Group, task core.Task[T]) (*core.Future[T], error) {
-	return groupSubmit(ctx, group, nil, task, true)
+	return submit(ctx, group, nil, task, true)
 }
 
 // TrySubmitWith is TrySubmit with attributes; their Reject field is ignored.
 func TrySubmitWith[T any](ctx context.Context, group *Group, attributes core.Attributes, task core.Task[T]) (*core.Future[T], error) {
-	return groupSubmit(ctx, group, &attributes, task, true)
+	return submit(ctx, group, &attributes, task, true)
 }
 
 // Run submits task and awaits its result; ctx governs admission, the task and the wait.
 // An error is that of Submit or that of [core.Future.Await].
 func Run[T any](ctx context.Context, group *Group, task core.Task[T]) (T, error) {
-	f, err := groupSubmit(ctx, group, nil, task, false)
+	f, err := submit(ctx, group, nil, task, false)
 	if err != nil {
 		var zero T
 		return zero, err
@@ -46,7 +45,7 @@ func Run[T any](ctx context.Context, group *Group, task core.Task[T]) (T, error)
 
 // RunWith is Run with attributes, as SubmitWith has them.
 func RunWith[T any](ctx context.Context, group *Group, attributes core.Attributes, task core.Task[T]) (T, error) {
-	f, err := groupSubmit(ctx, group, &attributes, task, false)
+	f, err := submit(ctx, group, &attributes, task, false)
 	if err != nil {
 		var zero T
 		return zero, err
@@ -54,10 +53,10 @@ func RunWith[T any](ctx context.Context, group *Group, attributes core.Attribute
 	return f.Await(ctx)
 }
 
-// groupSubmit asks the engine of the balancer's choice. What it does not take, goes the
+// submit asks the engine of the balancer's choice. What it does not take, goes the
 // long way. Nothing that this function holds may be used by a closure: it would be
 // allocated.
-func groupSubmit[T any](ctx context.Context, g *Group, attrs *core.Attributes, task core.Task[T], try bool) (*core.Future[T], error) {
+func submit[T any](ctx context.Context, g *Group, attrs *core.Attributes, task core.Task[T], try bool) (*core.Future[T], error) {
 	if !g.made() {
 		return nil, errNoGroup()
 	}
@@ -81,11 +80,11 @@ func groupSubmit[T any](ctx context.Context, g *Group, attrs *core.Attributes, t
 			}
 		}
 	}
-	return groupSubmitOn(ctx, g, attrs, task, groupTry{roster: r, wish: wish, first: asked, refusal: err, try: try})
+	return submitOn(ctx, g, attrs, task, submission{roster: r, wish: wish, first: asked, refusal: err, try: try})
 }
 
-// groupSubmitOn goes on with a submission that the engine of first choice has refused.
-func groupSubmitOn[T any](ctx context.Context, g *Group, attrs *core.Attributes, task core.Task[T], t groupTry) (*core.Future[T], error) {
+// submitOn goes on with a submission that the engine of first choice has refused.
+func submitOn[T any](ctx context.Context, g *Group, attrs *core.Attributes, task core.Task[T], t submission) (*core.Future[T], error) {
 	var future *core.Future[T]
 	var given core.Attributes // a copy: what the closures hold is allocated, also for those who do not get here
 	with := attrs != nil
@@ -137,7 +136,7 @@ func (g *Group) GoContext(ctx context.Context, fn func()) error {
 	case isNilContext(ctx):
 		return g.refuse(errNilContext())
 	case ctx.Err() != nil:
-		return g.refuse(groupEnded(ctx))
+		return g.refuse(contextEnded(ctx))
 	}
 	return g.goFunc(ctx, fn, false)
 }
@@ -167,35 +166,19 @@ func (g *Group) goFunc(ctx context.Context, fn func(), try bool) error {
 			}
 		}
 	}
-	return g.goFuncOn(ctx, fn, groupTry{roster: r, wish: wish, first: asked, refusal: err, try: try})
+	return g.goFuncOn(ctx, fn, submission{roster: r, wish: wish, first: asked, refusal: err, try: try})
 }
 
 // goFuncOn goes on with a function that the engine of first choice has refused.
-func (g *Group) goFuncOn(ctx context.Context, fn func(), t groupTry) error {
+func (g *Group) goFuncOn(ctx context.Context, fn func(), t submission) error {
 	t.ask = func(e *core.Engine) error { return e.TryGo(fn) }
 	t.insist = func(e *core.Engine) error { return e.GoContext(ctx, fn) }
 	return g.place(ctx, &t)
 }
 
 // landed is called when an engine has accepted a task.
-func (g *Group) landed(s *groupSeat) {
+func (g *Group) landed(s *seat) {
 	if s.gone.Load() {
 		g.late(s)
 	}
-}
-
-// callFunc calls the function of ByFunc.
-func (g *Group) callFunc(r *groupRoster, given core.Attributes) (index int, err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = &BalancerError{Group: g.name, Engines: len(r.engines), Panic: v, Stack: debug.Stack()}
-		}
-	}()
-	index = g.balancer.fn(r.engines, given)
-	returned = true
-	return index, nil
 }

@@ -8,29 +8,29 @@ import (
 // MaxRound is how many turns a round of [WeightedRoundRobin] has at most.
 const MaxRound = 4096
 
-// groupTurns hands out the numbers 0 to size-1 again and again, to any number of
+// turns hands out the numbers 0 to size-1 again and again, to any number of
 // goroutines, each number once in a round.
 //
 // A counter that ran over at 2^64 would break its last round off, where 2^64 is not a
 // multiple of size. So it is turned back before: limit is a multiple of size, and whoever
 // draws it, which is one goroutine, takes limit off. Those who draw larger numbers
 // meanwhile take it off for themselves. There are 2^63 numbers above limit.
-type groupTurns struct {
+type turns struct {
 	size, limit uint64
 	_           [64]byte
 	drawn       atomic.Uint64
 	_           [64]byte
 }
 
-func newGroupTurns(size int, start uint64) *groupTurns {
+func newTurns(size int, start uint64) *turns {
 	n := uint64(size)
-	t := &groupTurns{size: n, limit: (1 << 63) / n * n}
+	t := &turns{size: n, limit: (1 << 63) / n * n}
 	t.drawn.Store(start % n)
 	return t
 }
 
 // next draws the next number.
-func (t *groupTurns) next() int {
+func (t *turns) next() int {
 	n := t.drawn.Add(1) - 1
 	if n >= t.limit {
 		if n == t.limit {
@@ -42,11 +42,11 @@ func (t *groupTurns) next() int {
 }
 
 // place returns which number comes next, about.
-func (t *groupTurns) place() uint64 { return t.drawn.Load() }
+func (t *turns) place() uint64 { return t.drawn.Load() }
 
 // inTurn draws turns until one belongs to an engine that is free. So an engine that is
 // passed over loses its turn to the others evenly, and not to the one after it.
-func (r *groupRoster) inTurn(asked []bool) int {
+func (r *roster) inTurn(asked []bool) int {
 	n := len(r.engines)
 	if n == 0 {
 		return -1
@@ -62,7 +62,7 @@ func (r *groupRoster) inTurn(asked []bool) int {
 }
 
 // turn returns whose turn is next.
-func (r *groupRoster) turn() int {
+func (r *roster) turn() int {
 	i := r.turns.next()
 	if r.round != nil {
 		return int(r.round[i])

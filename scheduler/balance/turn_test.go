@@ -7,16 +7,19 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/uptutu/goman/core"
 )
 
 // A counter that has been drawn 2^32, 2^63 or 2^64 times gives no index out of range, and
 // up to the last number each index comes once in a round.
-func TestBalance_E_SCH_11_CounterNearItsEnd(t *testing.T) {
+func TestBalancer_E_SCH_11_CounterNearItsEnd(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 5, 7, 64, 1000, MaxRound} {
-		limit := newGroupTurns(size, 0).limit
+		limit := newTurns(size, 0).limit
 		for name, start := range map[string]uint64{"0": 0, "2^31": 1 << 31, "2^32": 1 << 32, "its end": limit} {
-			turns := newGroupTurns(size, 0)
+			turns := newTurns(size, 0)
 			turns.drawn.Store(start - min(start, uint64(size)*3/2))
 			last := -1
 			for range 4 * size {
@@ -31,7 +34,7 @@ func TestBalance_E_SCH_11_CounterNearItsEnd(t *testing.T) {
 			t.Fatalf("size %d: the counter turns back within a round", size)
 		}
 		// Nobody can draw so often. The index is right all the same.
-		turns := newGroupTurns(size, 0)
+		turns := newTurns(size, 0)
 		turns.drawn.Store(math.MaxUint64 - 3)
 		for range 8 {
 			if i := turns.next(); i < 0 || i >= size {
@@ -42,10 +45,10 @@ func TestBalance_E_SCH_11_CounterNearItsEnd(t *testing.T) {
 }
 
 // Goroutines that draw while the counter is turned back get each number once in a round.
-func TestBalance_E_SCH_11_CounterTurnsBackUnderLoad(t *testing.T) {
+func TestBalancer_E_SCH_11_CounterTurnsBackUnderLoad(t *testing.T) {
 	const goroutines, draws, size = 8, 999, 3
 	for range 50 {
-		turns := newGroupTurns(size, 0)
+		turns := newTurns(size, 0)
 		turns.drawn.Store(turns.limit - goroutines*draws/2/size*size)
 		var mu sync.Mutex
 		var all [size]int
@@ -84,7 +87,7 @@ func letters(round []uint16) string {
 	return b.String()
 }
 
-func TestBalance_WeightedRound(t *testing.T) {
+func TestBalancer_WeightedRound(t *testing.T) {
 	for _, c := range []struct {
 		weights []float64
 		want    string
@@ -105,7 +108,7 @@ func TestBalance_WeightedRound(t *testing.T) {
 
 // In a round each engine has the turns that its weight is due, and at every point of it
 // about as many as by then.
-func TestBalance_WeightedRoundIsExactAndSmooth(t *testing.T) {
+func TestBalancer_WeightedRoundIsExactAndSmooth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		whole := rapid.Bool().Draw(t, "whole")
 		weights := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) float64 {
@@ -158,7 +161,7 @@ func TestBalance_WeightedRoundIsExactAndSmooth(t *testing.T) {
 }
 
 // Weights as far apart as they may be, and as many as there may be.
-func TestBalance_WeightedRoundExtremes(t *testing.T) {
+func TestBalancer_WeightedRoundExtremes(t *testing.T) {
 	apart := weightedRound([]float64{MinWeight, MaxWeight})
 	if n := strings.Count(letters(apart), "a"); n != 1 || len(apart) != MaxRound {
 		t.Errorf("the lightest has %d turns of %d", n, len(apart))
@@ -172,5 +175,65 @@ func TestBalance_WeightedRoundExtremes(t *testing.T) {
 	}
 	if len(counts) != MaxEngines || len(round) != MaxRound || counts[MaxEngines/2] != MaxRound-MaxEngines+1 {
 		t.Errorf("%d engines have turns in a round of %d, the heaviest %d", len(counts), len(round), counts[MaxEngines/2])
+	}
+}
+
+// sequence submits n tasks and returns the letters of the engines that took them.
+func sequence(t *testing.T, g *Group, n int) string {
+	t.Helper()
+	var s []byte
+	for range n {
+		before := g.Stats().Engines
+		if err := g.TryGo(func() {}); err != nil {
+			t.Fatal(err)
+		}
+		for i, after := range g.Stats().Engines {
+			if after.Accepted != before[i].Accepted {
+				s = append(s, after.Name[0])
+			}
+		}
+	}
+	return string(s)
+}
+
+func lettered(t *testing.T, names ...string) (engines []*core.Engine) {
+	for _, name := range names {
+		engines = append(engines, engineFor(t, core.WithName(name), core.WithUnboundedQueue()))
+	}
+	return engines
+}
+
+func TestBalancer_Sequences(t *testing.T) {
+	engines := lettered(t, "a", "b", "c")
+	g := groupOf(t, RoundRobin(), engines...)
+	if got := sequence(t, g, 7); got != "abcabca" {
+		t.Error(got)
+	}
+	// An engine that is passed over loses its turn to both others.
+	if err := engines[1].Pause(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("cacacaca", sequence(t, g, 8)); diff != "" {
+		t.Error(diff)
+	}
+	if err := engines[1].Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("bcabca", sequence(t, g, 6)); diff != "" {
+		t.Error(diff)
+	}
+	weighted, err := NewGroup(Config{Balancer: WeightedRoundRobin(), Engines: lettered(t, "a", "b", "c"), Weights: []float64{5, 1, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sequence(t, weighted, 14); got != "aabacaaaabacaa" {
+		t.Error(got)
+	}
+	// All equal again.
+	if err := weighted.SetWeight(weighted.Engines()[0], 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := sequence(t, weighted, 6); got != "abcabc" && got != "bcabca" && got != "cabcab" {
+		t.Error(got)
 	}
 }

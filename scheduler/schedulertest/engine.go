@@ -9,13 +9,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/uptutu/goman/core"
 )
-
-// patience is how long a check waits for what should take next to no time.
-var patience = time.Minute // the suite's own tests shorten it
 
 // engine makes an engine with a new scheduler, which is nil if the engine has it from
 // the options.
@@ -35,8 +31,8 @@ func (s *Spec) engine(options ...core.Option) (*core.Engine, core.Scheduler, err
 }
 
 // shut ends an engine by force, whatever has failed. After Shutdown it does nothing.
-func shut(e *core.Engine) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (s *Spec) shut(e *core.Engine) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	_ = e.Close(ctx) // what is left over has been judged by then
 }
@@ -106,7 +102,7 @@ func engineRound(s *Spec, random *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	defer shut(engine)
+	defer s.shut(engine)
 	parent, free := context.WithCancel(context.Background())
 	defer free()
 	w := &work{spec: s, engine: engine, ran: make([]atomic.Int32, producers*each), parent: parent}
@@ -130,7 +126,7 @@ func engineRound(s *Spec, random *rand.Rand) error {
 	if err := errors.Join(faults[:]...); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	if err := engine.Shutdown(ctx); err != nil {
 		return err
@@ -150,13 +146,13 @@ func (w *work) produce(from, n int, random *rand.Rand) error {
 			f.Cancel()
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), w.spec.patience)
 	defer cancel()
 	for i, f := range futures {
 		value, err := f.Await(ctx)
 		switch ran := w.ran[from+i].Load(); {
 		case ctx.Err() != nil:
-			return fmt.Errorf("task %d has not ended after %v", i, patience)
+			return fmt.Errorf("task %d has not ended after %v", i, w.spec.patience)
 		case err == nil && (value != from+i || ran != 1):
 			return fmt.Errorf("task %d has run %d times, and returned %d", i, ran, value-from)
 		case err != nil && !errors.Is(err, context.Canceled):
@@ -186,8 +182,8 @@ func fullRound(s *Spec, policy core.RejectPolicy, random *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	defer shut(engine)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer s.shut(engine)
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	started, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
@@ -251,11 +247,11 @@ func checkClose(s *Spec, e effort) error {
 	if err != nil {
 		return err
 	}
-	defer shut(engine)
+	defer s.shut(engine)
 	if err := engine.Pause(); err != nil {
 		return err
 	}
-	parent, free := context.WithTimeout(context.Background(), patience)
+	parent, free := context.WithTimeout(context.Background(), s.patience)
 	defer free()
 	w := &work{spec: s, engine: engine, ran: make([]atomic.Int32, 50), parent: parent}
 	var futures []*core.Future[int]
@@ -296,11 +292,11 @@ func checkEngineOrder(s *Spec, e effort) error {
 	if err != nil {
 		return err
 	}
-	defer shut(engine)
+	defer s.shut(engine)
 	if err := engine.Pause(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	random := rand.New(rand.NewPCG(e.seed, 0))
 	for range 500 {

@@ -2,6 +2,7 @@ package schedulertest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -38,7 +39,7 @@ func (m *mint) job(kind int) core.Job {
 	before := len(m.jobs)
 	_, err := core.SubmitWith(ctx, m.engine, attributes, core.Func(func(context.Context) (int, error) { return 0, nil }))
 	if err != nil || len(m.jobs) != before+1 {
-		panic("schedulertest: a kind of job that no engine takes: " + err.Error())
+		panic(fmt.Sprintf("schedulertest: kind %d: a job that no engine takes: %v", kind, err))
 	}
 	m.kinds[m.jobs[before]] = kind
 	return m.jobs[before]

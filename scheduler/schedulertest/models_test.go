@@ -119,11 +119,8 @@ func TestRun_WrongInAnEngine(t *testing.T) {
 		t.Error("a stack passes for first in, first out in an engine")
 	}
 	for _, broken := range []string{"loses one", "never hears of an end", "keeps the last one", "twice"} {
-		spec := Spec{New: newSimple(broken)}.complete()
-		old := patience
-		patience = 200 * time.Millisecond
+		spec := Spec{New: newSimple(broken), patience: 200 * time.Millisecond}.complete()
 		full, closed := checkFull(&spec, effort{scale: 1, seed: 1}), checkEngine(&spec, effort{scale: 1, seed: 1})
-		patience = old
 		if full == nil && closed == nil && broken != "twice" { // the engine does not run it twice
 			t.Errorf("%s passes in an engine", broken)
 		}

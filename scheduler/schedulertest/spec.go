@@ -1,6 +1,7 @@
 package schedulertest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -34,6 +35,10 @@ type Spec struct {
 	// priority, tenant, key and deadline.
 	Kinds int
 	Kind  func(i int) (core.Attributes, time.Duration)
+
+	// How long a check waits for what should take next to no time, by default a minute.
+	// The suite's own tests shorten it.
+	patience time.Duration
 }
 
 func (s *Spec) validate() error {
@@ -50,8 +55,9 @@ func (s *Spec) validate() error {
 	return errors.Join(faults...)
 }
 
-// complete fills in the kinds.
+// complete fills in the defaults.
 func (s Spec) complete() Spec {
+	s.patience = cmp.Or(s.patience, time.Minute)
 	if s.Kind == nil {
 		s.Kinds, s.Kind = 24, defaultKind
 	}

@@ -1,6 +1,7 @@
 package schedulertest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,13 +106,12 @@ var wrong = []struct {
 }
 
 func TestRun_Wrong(t *testing.T) {
-	defer func(old time.Duration) { patience = old }(patience)
-	patience = 200 * time.Millisecond
 	for _, w := range wrong {
 		t.Run(w.name, func(t *testing.T) {
 			spec := w.spec(w.name)
+			spec.patience = 200 * time.Millisecond
 			for _, p := range properties {
-				if !contains(w.want, p.name) {
+				if !slices.Contains(w.want, p.name) {
 					continue
 				}
 				if !p.applies(&spec) {
@@ -128,15 +128,6 @@ func TestRun_Wrong(t *testing.T) {
 			}
 		})
 	}
-}
-
-func contains(list []string, name string) bool {
-	for _, other := range list {
-		if other == name {
-			return true
-		}
-	}
-	return false
 }
 
 func TestSpec_Validate(t *testing.T) {

@@ -60,7 +60,7 @@ func ParseCron(expression string, zone *time.Location) (*CronSpec, error) {
 	if named {
 		zone = spec.Location
 	}
-	// It is asked for readings of a clock on the wall, which are times of UTC to it.
+	// It is asked for readings of a wall clock, which are times of UTC to it.
 	spec.Location = time.UTC
 	if spec.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, badCron(expression, "no such day ever comes")
@@ -120,7 +120,7 @@ func stretchEnd(t time.Time) time.Time {
 	return end
 }
 
-// onWall returns what a clock on the wall shows at t, as a time of UTC.
+// onWall returns what a wall clock shows at t, as a time of UTC.
 func onWall(t time.Time) time.Time { return t.UTC().Add(offset(t)) }
 
 // offset is that of t's zone at t.

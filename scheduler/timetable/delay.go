@@ -21,7 +21,7 @@ type Delayed[T any] struct {
 	moment  *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
 }
 
-// At runs task once at a time of the clock on the wall, at once if that has passed. The
+// At runs task once at a time of the wall clock, at once if that has passed. The
 // error matches [ErrStopped] if tt has ended, or core.ErrInvalid; then there is no
 // Delayed, and the task never runs.
 func At[T any](tt *Timetable, when time.Time, task core.Task[T]) (*Delayed[T], error) {
@@ -35,7 +35,7 @@ func AtWith[T any](tt *Timetable, when time.Time, attributes core.Attributes, ta
 }
 
 // After runs task once after a delay, which is at once if it is 0 or negative. It goes by the
-// monotonic clock: a change of the clock on the wall does not change the delay.
+// monotonic clock: a change of the wall clock does not change the delay.
 // The errors are those of [At].
 func After[T any](tt *Timetable, delay time.Duration, task core.Task[T]) (*Delayed[T], error) {
 	return AfterWith(tt, delay, core.Attributes{}, task)
@@ -182,7 +182,7 @@ type Undone struct {
 	// Name is the name of the task, Attributes are those that were given.
 	Name       string
 	Attributes core.Attributes
-	// Due is when it was to run, on the clock on the wall.
+	// Due is when it was to run, on the wall clock.
 	Due time.Time
 	// Task is the core.Task that was given.
 	Task any

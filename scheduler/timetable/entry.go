@@ -11,14 +11,14 @@ import (
 	"github.com/uptutu/goman/queue"
 )
 
-// An Entry is a task in a [Timetable], and when it runs. It is used by any number of
-// goroutines.
+// An Entry is a task in a [Timetable], and when it runs. Its methods may be called by any
+// number of goroutines.
 type Entry struct {
 	// Immutable.
 	tt    *Timetable
 	id    uint64
 	name  string
-	wall  bool          // it goes by the clock on the wall
+	wall  bool          // it goes by the wall clock
 	delay time.Duration // of After
 	plan  plan          // nil if it runs once
 	rules Rules
@@ -58,7 +58,7 @@ type EntryInfo struct {
 	Name string
 	// When says when it runs, such as "every 1m0s".
 	When string
-	// Next is when it is due next, on the clock on the wall; zero if it is not.
+	// Next is when it is due next, on the wall clock; zero if it is not.
 	Next time.Time
 	// Active is how many runs are queued in the engine or running.
 	Active int
@@ -86,7 +86,7 @@ func (e *Entry) Info() EntryInfo {
 
 func (e *Entry) when() string {
 	switch p := e.plan.(type) {
-	case period:
+	case periodic:
 		return "every " + p.every.String()
 	case *CronSpec:
 		return p.String()
@@ -138,7 +138,7 @@ func (e *Entry) now() time.Time {
 // due is when e is to be submitted next, on its clock.
 func (e *Entry) due() time.Time { return e.planned.Add(e.jitter) }
 
-// onWall is due on the clock on the wall.
+// onWall is due on the wall clock.
 func (e *Entry) onWall() time.Time {
 	if e.wall {
 		return e.due()

@@ -13,7 +13,7 @@ const MinPeriod = time.Millisecond
 // Every runs task every period, for the first time one period from now. Runs are
 // planned at multiples of the period, by the monotonic clock, so they do not drift; for a
 // pause of that length between runs let the task return core.Again. What the
-// task returns is asked for by nobody but [EntryInfo]. The error matches core.ErrInvalid, for
+// task returns is lost, but for its error in [EntryInfo]. The error matches core.ErrInvalid, for
 // instance if the period is shorter than [MinPeriod], or [ErrStopped]; then there is no entry.
 func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entry, error) {
 	return EveryWith(tt, period, Rules{}, task)
@@ -21,14 +21,14 @@ func Every[T any](tt *Timetable, period time.Duration, task core.Task[T]) (*Entr
 
 // EveryWith is Every with rules: attributes, jitter, and what becomes of runs that are
 // missed or would overlap.
-func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
+func EveryWith[T any](tt *Timetable, period time.Duration, rules Rules, task core.Task[T]) (*Entry, error) {
 	switch {
-	case every < MinPeriod:
-		return nil, invalidf("the period is %v, allowed are %v and more", every, MinPeriod)
-	case rules.Jitter >= every:
-		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, every)
+	case period < MinPeriod:
+		return nil, invalidf("the period is %v, allowed are %v and more", period, MinPeriod)
+	case rules.Jitter >= period:
+		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, period)
 	}
-	return again(tt, Entry{plan: period{time.Now(), every}}, rules, task)
+	return again(tt, Entry{plan: periodic{time.Now(), period}}, rules, task)
 }
 
 // Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an
@@ -36,8 +36,8 @@ func EveryWith[T any](tt *Timetable, every time.Duration, rules Rules, task core
 // errors are those of [Every].
 //
 // [CronSpec.Next] says what happens when clocks change for daylight-saving time,
-// [Timetable] when somebody sets them. Distances shorter than the jitter are allowed:
-// then a run may be due before the one ahead of it, and comes after it.
+// [Timetable] when somebody sets them. The jitter may be longer than the time between two
+// runs: they still come in the order in which they were planned.
 func Cron[T any](tt *Timetable, expression string, zone *time.Location, task core.Task[T]) (*Entry, error) {
 	return CronWith(tt, expression, zone, Rules{}, task)
 }

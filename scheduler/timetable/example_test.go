@@ -49,8 +49,8 @@ func ExampleCron() {
 	// next: 2000-01-04 06:30:00
 }
 
-// A run that is due while the one before still runs waits for its end, and after a stall
-// every run is made up, one after the other.
+// A run that is due while the one before still runs waits for its end. After a stall of
+// the program every run would be made up for, one after the other.
 func ExampleEveryWith() {
 	synctest.Test(new(testing.T), func(*testing.T) {
 		engine, _ := core.New()

@@ -18,7 +18,7 @@ import (
 // order, and one that waits for room in the queue holds up the others, which would
 // have to wait as well.
 
-// clockTolerance is how far the clock on the wall may have moved before entries that
+// clockTolerance is how far the wall clock may have moved before entries that
 // go by it are planned anew.
 const clockTolerance = 100 * time.Millisecond
 
@@ -165,15 +165,15 @@ func (tt *Timetable) arm() {
 	}
 }
 
-// wall returns what the clock on the wall shows, without a monotonic reading.
+// wall returns what the wall clock shows, without a monotonic reading.
 func (tt *Timetable) wall() time.Time { return tt.config.Now().Round(0) }
 
-// drift returns how far the clock on the wall has moved against the monotonic one.
+// drift returns how far the wall clock has moved against the monotonic one.
 func (tt *Timetable) drift() time.Duration {
 	return tt.wall().Sub(tt.baseWall) - time.Since(tt.base)
 }
 
-// checkClock plans the entries that go by the clock on the wall anew if somebody has
+// checkClock plans the entries that go by the wall clock anew if somebody has
 // set it. The caller holds mu.
 func (tt *Timetable) checkClock() {
 	if tt.walls == 0 {

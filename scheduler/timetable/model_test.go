@@ -175,6 +175,7 @@ func (p plot) play(t *testing.T) (fault string) {
 
 // TestTimetable_Concurrent: many goroutines add, cancel, look and stop.
 func TestTimetable_Concurrent(t *testing.T) {
+	ends := make(map[string]int64)
 	for range rounds(200) {
 		d := deskFor(t, timetable.Config{}, core.WithWorkers(4), core.WithQueueCapacity(8))
 		const goroutines, each = 8, 20
@@ -217,19 +218,29 @@ func TestTimetable_Concurrent(t *testing.T) {
 			})
 		}
 		var back atomic.Int64
-		all.Go(func() {
-			for range goroutines * each / 2 {
-				<-stop
-			}
-			back.Add(int64(len(d.Stop())))
-		})
-		all.Go(func() { back.Add(int64(len(d.Stop()))) }) // at any time
+		for _, after := range []int{60, 40} { // the two Stops come when 60 to 100 of the 160 were added
+			all.Go(func() {
+				for range after {
+					<-stop
+				}
+				back.Add(int64(len(d.Stop())))
+			})
+		}
 		all.Wait()
 		if n := value.Load() + undone.Load() + canceled.Load() + refused.Load(); n != goroutines*each {
 			t.Errorf("%d tasks have an end, want %d", n, goroutines*each)
 		}
 		if undone.Load() != back.Load() || ran.Load() < value.Load() {
 			t.Errorf("%d undone, %d handed back, %d ran, %d results", undone.Load(), back.Load(), ran.Load(), value.Load())
+		}
+		ends["run"] += value.Load()
+		ends["undone"] += undone.Load()
+		ends["cancelled"] += canceled.Load()
+		ends["refused"] += refused.Load()
+	}
+	for end, n := range ends {
+		if n == 0 {
+			t.Errorf("none was %s: %v", end, ends)
 		}
 	}
 }

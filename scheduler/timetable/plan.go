@@ -31,17 +31,17 @@ func (f found) before(n int) time.Time {
 	return f.latest[len(f.latest)-1]
 }
 
-// period is the plan of Every.
-type period struct {
+// periodic is the plan of Every.
+type periodic struct {
 	start time.Time // one period before the first run
 	every time.Duration
 }
 
-func (p period) next(t time.Time) time.Time {
+func (p periodic) next(t time.Time) time.Time {
 	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
 }
 
-func (p period) upTo(first, now time.Time, keep int) (f found) {
+func (p periodic) upTo(first, now time.Time, keep int) (f found) {
 	count := now.Sub(first)/p.every + 1
 	f.next = first.Add(p.times(count))
 	f.count = int(min(count, math.MaxInt32))
@@ -54,7 +54,7 @@ func (p period) upTo(first, now time.Time, keep int) (f found) {
 }
 
 // times returns n periods.
-func (p period) times(n time.Duration) time.Duration {
+func (p periodic) times(n time.Duration) time.Duration {
 	return n * p.every //nolint:durationcheck // n is a number: what a division of durations has left
 }
 

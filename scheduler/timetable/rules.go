@@ -14,7 +14,7 @@ type Rules struct {
 	Attributes core.Attributes
 	// Jitter is how much later than planned a run may be due: a random time from 0 to
 	// Jitter, drawn for each, so that many programs with the same plan do not all come at
-	// once. Of Every it has to be shorter than the period. The default is none.
+	// once. With Every it has to be shorter than the period. The default is none.
 	Jitter time.Duration
 	// Missed is what becomes of planned runs that could not be submitted in time. The
 	// default is MissedOnce.
@@ -31,8 +31,8 @@ type Rules struct {
 }
 
 // MissedPolicy says what becomes of the runs of an entry that were missed: the
-// timetable was waiting for room in the engine's queue, the machine slept, or the clock on
-// the wall was put forward. (While the engine is paused nothing is missed: see OverlapPolicy.)
+// timetable was waiting for room in the engine's queue, the machine slept, or the wall
+// clock was put forward. (While the engine is paused nothing is missed: see OverlapPolicy.)
 type MissedPolicy uint8
 
 const (
@@ -77,7 +77,7 @@ type Skipped struct {
 	// Reason is why.
 	Reason Reason
 	// Count is how many they are, First and Last the planned times of the first and the
-	// last, on the clock on the wall. Of a cron expression no more than 10,000 are
+	// last, on the wall clock. Of a cron expression no more than 10,000 are
 	// counted at a time.
 	Count       int
 	First, Last time.Time

@@ -177,7 +177,7 @@ type mailer struct{}
 func (mailer) Execute(context.Context) (int, error) { return 0, nil }
 func (mailer) Name() string                         { return "mail" }
 
-// TestCron_Clock_E_SCH_14: the clock on the wall is set while entries wait.
+// TestCron_Clock_E_SCH_14: the wall clock is set while entries wait.
 func TestCron_Clock_E_SCH_14(t *testing.T) {
 	set := func(by time.Duration, rules timetable.Rules, ran, skipped []string, next string) func(*testing.T) {
 		return func(t *testing.T) {

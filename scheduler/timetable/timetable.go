@@ -3,6 +3,7 @@ package timetable
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -25,8 +26,8 @@ import (
 // starts when the engine lets it. Tasks that are due at the same time are submitted in
 // the order in which they were added or last planned.
 //
-// After and Every go by the monotonic clock: whoever sets the clock on the wall does
-// not change them. At and Cron go by the clock on the wall. They look at it once in
+// After and Every go by the monotonic clock: whoever sets the wall clock does
+// not change them. At and Cron go by the wall clock. They look at it once in
 // [Config.ClockCheck], so when it is put forward, or the machine has slept,
 // what has become due is late by that much at most. No planned instant comes twice:
 // when the clock is put back, Cron goes on where it was once the clock has come there
@@ -71,7 +72,7 @@ type Timetable struct {
 	entries map[*Entry]struct{}
 	added   uint64 // entries ever
 	due     *queue.DelayQueue[*Entry]
-	walls   int           // entries that go by the clock on the wall
+	walls   int           // entries that go by the wall clock
 	offset  time.Duration // how far that clock has moved against the monotonic one
 	timer   *time.Timer
 	armed   time.Time // when the timer fires; zero if it does not
@@ -95,10 +96,10 @@ type occurrence struct {
 
 // Config tells how a [Timetable] is made. The zero value works.
 type Config struct {
-	// Now tells the time on the wall. The default is time.Now. It is for tests of
+	// Now tells the wall clock time. The default is time.Now. It is for tests of
 	// what happens when the clock is set; delays and periods do not go by it.
 	Now func() time.Time
-	// ClockCheck is how long the clock on the wall is left alone while there are
+	// ClockCheck is how long the wall clock is left alone while there are
 	// entries that go by it. The default, 0, is a minute; a millisecond is the least.
 	ClockCheck time.Duration
 	// OnSkipped is told of planned runs that did not take place. It is called on the
@@ -137,7 +138,7 @@ func New(engine *core.Engine, cfg Config) (*Timetable, error) {
 		}
 	}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("timetable: %w", err) // New of core has not made the engine
 	}
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
@@ -156,7 +157,7 @@ func New(engine *core.Engine, cfg Config) (*Timetable, error) {
 //
 // It waits for the one submission that may be on its way, which gives up at once: the functions
 // of the user that are called by that (OnSkipped, core.Config.OnFull, hooks) must not
-// call it. A second call returns nothing.
+// call it, for it would wait for them. A second call returns nothing.
 func (tt *Timetable) Stop() []Undone {
 	if tt == nil || tt.engine == nil {
 		return nil

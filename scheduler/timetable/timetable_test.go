@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +23,7 @@ type desk struct {
 	*timetable.Timetable
 	engine *core.Engine
 	start  time.Time
-	shift  atomic.Int64 // of the clock on the wall
+	shift  atomic.Int64 // of the wall clock
 
 	mu      sync.Mutex
 	skipped []string
@@ -390,7 +391,7 @@ func TestDelay_StopFromATask(t *testing.T) {
 
 func TestTimetable_Invalid(t *testing.T) {
 	d := deskFor(t, timetable.Config{})
-	if _, err := timetable.New(nil, timetable.Config{}); !errors.Is(err, core.ErrInvalid) {
+	if _, err := timetable.New(nil, timetable.Config{}); !errors.Is(err, core.ErrInvalid) || !strings.HasPrefix(err.Error(), "timetable: ") {
 		t.Errorf("New(nil): %v", err)
 	}
 	if _, err := timetable.New(d.engine, timetable.Config{ClockCheck: 5}); !errors.Is(err, core.ErrInvalid) {
@@ -415,7 +416,7 @@ func TestTimetable_Invalid(t *testing.T) {
 		func() error { _, err := timetable.At(&zero, time.Now(), value(1)); return err },
 		func() error { _, err := timetable.Cron(&zero, "@daily", time.UTC, value(1)); return err },
 	} {
-		if err := call(); !errors.Is(err, core.ErrInvalid) {
+		if err := call(); !errors.Is(err, core.ErrInvalid) || !strings.HasPrefix(err.Error(), "timetable: ") {
 			t.Errorf("call %d: %v", i, err)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // A queued task that starts in the slot of one that waits makes room, and no task ends.
-func TestGroupRoom_StartAloneMakesRoom(t *testing.T) {
+func TestRoom_StartAloneMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := groupEngine(t, core.WithWorkers(1), core.WithQueueCapacity(1))
-		other := groupEngine(t)
+		e := engineFor(t, core.WithWorkers(1), core.WithQueueCapacity(1))
+		other := engineFor(t)
 		g := groupOf(t, RoundRobin(), e)
 		gate, wait := make(chan struct{}), make(chan struct{})
 		far, err := core.Submit(t.Context(), other, core.Func(func(context.Context) (int, error) { <-gate; return 1, nil }))
@@ -49,28 +49,10 @@ func TestGroupRoom_StartAloneMakesRoom(t *testing.T) {
 	})
 }
 
-// All engines are replaced while one of them is chosen: the task goes to a new one.
-func TestGroup_E_SCH_10_AllAreReplacedWhileOneIsChosen(t *testing.T) {
-	ctx := groupPatience(t)
-	old, fresh := groupEngine(t), groupEngine(t)
-	var g *Group
-	g = groupOf(t, ByFunc(func([]*core.Engine, core.Attributes) int {
-		if !old.IsShutdown() {
-			if err := errors.Join(g.Join(fresh), g.Leave(old), old.Shutdown(ctx)); err != nil {
-				t.Error(err)
-			}
-		}
-		return 0
-	}), old)
-	if n, err := Run(ctx, g, answer(4)); n != 4 || err != nil {
-		t.Error(n, err)
-	}
-}
-
 // Who does not wait does not overtake those who do, even if there is room at the moment.
-func TestGroupRoom_NobodyOvertakes(t *testing.T) {
-	g := groupOf(t, RoundRobin(), groupEngine(t))
-	w := &groupWaiter{}
+func TestRoom_NobodyOvertakes(t *testing.T) {
+	g := groupOf(t, RoundRobin(), engineFor(t))
+	w := &waiter{}
 	g.enter(w)
 	if err := g.TryGo(func() {}); !errors.Is(err, core.ErrQueueFull) {
 		t.Error(err)
@@ -82,10 +64,10 @@ func TestGroupRoom_NobodyOvertakes(t *testing.T) {
 }
 
 // A wake-up that comes before the sleep ends it at once, and one only.
-func TestGroupRoom_WokenBeforeTheSleep(t *testing.T) {
+func TestRoom_WokenBeforeTheSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := groupOf(t, RoundRobin(), groupEngine(t))
-		w := &groupWaiter{}
+		g := groupOf(t, RoundRobin(), engineFor(t))
+		w := &waiter{}
 		g.enter(w)
 		defer g.leave(w)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
