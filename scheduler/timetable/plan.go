@@ -12,6 +12,8 @@ type plan interface {
 	// upTo looks at the planned instants from first, which is one, up to now, which is
 	// not before it.
 	upTo(first, now time.Time, keep int) found
+	// String says when that is.
+	String() string
 }
 
 // found is what upTo has found.
@@ -36,6 +38,8 @@ type period struct {
 	start time.Time // one period before the first run
 	every time.Duration
 }
+
+func (p period) String() string { return "every " + p.every.String() }
 
 func (p period) next(t time.Time) time.Time {
 	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
