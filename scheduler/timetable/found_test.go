@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/uptutu/goman/core"
 	"github.com/uptutu/goman/scheduler/timetable"
 )
@@ -261,4 +263,44 @@ func TestTimetable_NothingTicks(t *testing.T) {
 		}
 		d.want(t, nil, nil)
 	})
+}
+
+// TestCron_LatestOfMany: of more missed instants than are counted one by one, the runs that
+// are made up were not the latest.
+func TestCron_LatestOfMany(t *testing.T) {
+	for _, c := range []struct {
+		rules timetable.Rules
+		want  int
+	}{
+		{timetable.Rules{}, 1},
+		{timetable.Rules{Missed: timetable.MissedSkip}, 1},
+		{timetable.Rules{Missed: timetable.MissedAll, MissedMax: 5}, 5},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := deskFor(t, timetable.Config{ClockCheck: time.Second})
+			var planned []string
+			var last timetable.Skipped
+			tt := got[*timetable.Timetable](t)(timetable.New(d.engine, timetable.Config{ClockCheck: time.Second,
+				Now:       func() time.Time { return time.Now().Add(time.Duration(d.shift.Load())) },
+				OnSkipped: func(s timetable.Skipped) { last = s },
+			}))
+			defer tt.Stop()
+			got[*timetable.Entry](t)(timetable.CronWith(tt, "* * * * * *", time.UTC, c.rules, core.Func(func(ctx context.Context) (int, error) {
+				at, _ := timetable.Planned(ctx)
+				planned = append(planned, at.Sub(d.start).String())
+				return 0, nil
+			})))
+			time.Sleep(500 * time.Millisecond)
+			d.shift.Store(int64(10 * time.Hour))
+			time.Sleep(600 * time.Millisecond)
+			synctest.Wait()
+			want := []string{"9h59m57s", "9h59m58s", "9h59m59s", "10h0m0s", "10h0m1s"}[5-c.want:]
+			if diff := cmp.Diff(want, planned); diff != "" {
+				t.Errorf("%v (-want +got):\n%s", c.rules.Missed, diff)
+			}
+			if want := 10*time.Hour + time.Duration(1-c.want)*time.Second; last.Count != 10_000-c.want || last.Last.Sub(d.start) != want {
+				t.Errorf("%v: %d are told to be skipped, the last at %v, want %v", c.rules.Missed, last.Count, last.Last.Sub(d.start), want)
+			}
+		})
+	}
 }
