@@ -183,13 +183,13 @@ func (e *Entry) enqueue(least time.Duration) (err error) {
 	return nil
 }
 
-// come does what is to be done now that e has left the queue, at the time now of the
-// monotonic clock. The caller holds mu.
-func (e *Entry) come(now time.Time) {
-	if e.wall {
-		now = e.tt.wall()
+// come does what is to be done now that e has left the queue. The caller holds mu.
+func (e *Entry) come() {
+	if e.series == nil && !e.wall {
+		e.start(e.planned)
+		return
 	}
-	switch {
+	switch now := e.now(); {
 	case now.Before(e.due()):
 		// The clock was put back a little. There is room: it has just left.
 		_ = e.enqueue(clockPatience)

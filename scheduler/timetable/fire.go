@@ -107,12 +107,14 @@ func (tt *Timetable) submit(ctx *submission, o occurrence) (future any, err erro
 func (tt *Timetable) gather() {
 	for len(tt.ready) == 0 && tt.reason == nil {
 		tt.ready = tt.free[:0]
-		now := time.Now()
-		e, ok := tt.due.PopDue(now)
+		e, ok := tt.due.PopDue(tt.seen) // what was due is still due, without a look at the clock
 		if !ok {
-			return
+			tt.seen = time.Now()
+			if e, ok = tt.due.PopDue(tt.seen); !ok {
+				return
+			}
 		}
-		e.come(now)
+		e.come()
 		tt.free = tt.ready
 	}
 }

@@ -78,6 +78,7 @@ type Timetable struct {
 	timer       *time.Timer
 	armed       time.Time // when the timer fires; zero if it does not
 	firing      bool      // somebody is in fire
+	seen        time.Time // when fire last looked at the clock
 	rested      chan struct{}
 	ready       []occurrence // due and to be submitted, in order
 	free        []occurrence // the array of ready, for the next
