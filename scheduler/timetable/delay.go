@@ -12,9 +12,9 @@ import (
 // never submitted. Its methods may be called by any number of goroutines.
 type Delayed[T any] struct {
 	entry Entry
-	task  core.Task[T]
 
-	// Guarded by the timetable's mu.
+	// Guarded by the timetable's mu; task alone is for who submits it, until settled.
+	task   core.Task[T]
 	future *core.Future[T]
 	err    error                  // why there is no future
 	moment *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
@@ -71,18 +71,19 @@ func (o onceOnly[T]) submit(ctx *submission) (any, error) {
 // settle ends the time before the task is submitted. The caller holds mu.
 func (o onceOnly[T]) settle(future any, err error) {
 	d := o.d
-	d.entry.settled, d.err = true, err
+	d.entry.settled, d.err, d.task = true, err, nil
 	d.future, _ = future.(*core.Future[T])
 	if d.moment != nil {
 		d.moment.Cancel()
 	}
 }
 
-func (o onceOnly[T]) work() any { return o.d.task }
-
-func (o onceOnly[T]) resubmit(to *Timetable, due time.Time) error {
-	_, err := AtWith(to, due, o.d.entry.given(), o.d.task)
-	return err
+func (o onceOnly[T]) handBack() (any, func(to *Timetable, due time.Time) error) {
+	task, attributes := o.d.task, o.d.entry.given()
+	return task, func(to *Timetable, due time.Time) error {
+		_, err := AtWith(to, due, attributes, task)
+		return err
+	}
 }
 
 // Future waits until the task has been submitted and returns the engine's future of it,

@@ -59,10 +59,11 @@ type body interface {
 // once is the body of an entry that runs once.
 type once interface {
 	body
-	// settle notes the future of the task, or why there is none; called under mu.
+	// settle notes the future of the task, or why there is none, and forgets the task; called
+	// under mu.
 	settle(future any, err error)
-	work() any // the task
-	resubmit(to *Timetable, due time.Time) error
+	// handBack returns the task, and a function that adds it to another timetable.
+	handBack() (task any, resubmit func(to *Timetable, due time.Time) error)
 }
 
 // EntryInfo is what [Entry.Info] tells of an entry at one moment.
@@ -243,8 +244,8 @@ func (e *Entry) leave() {
 
 // undone hands back a task that was to run once. The caller holds mu.
 func (e *Entry) undone() {
-	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.given(), Due: e.onWall(),
-		Task: e.once.work(), resubmit: e.once.resubmit})
+	task, resubmit := e.once.handBack()
+	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.given(), Due: e.onWall(), Task: task, resubmit: resubmit})
 	e.once.settle(nil, fmt.Errorf("%w: task %s: %w", e.tt.reason, e.name, core.ErrUndone))
 }
 

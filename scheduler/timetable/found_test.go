@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -303,4 +304,37 @@ func TestCron_LatestOfMany(t *testing.T) {
 			}
 		})
 	}
+}
+
+// large is a task that takes memory.
+type large struct{ space [1 << 16]byte }
+
+func (l *large) Execute(context.Context) (int, error) { return len(l.space), nil }
+
+// TestDelay_ForgetsItsTask: a result that was kept held the task.
+func TestDelay_ForgetsItsTask(t *testing.T) {
+	d := deskFor(t, timetable.Config{})
+	begin := func(delay time.Duration) (*timetable.Delayed[int], weak.Pointer[large]) {
+		task := new(large)
+		return after(t, d, delay, core.Task[int](task)), weak.Make(task)
+	}
+	ran, first := begin(0)
+	if _, err := ran.Await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	canceled, second := begin(time.Hour)
+	canceled.Cancel()
+	if err := d.engine.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // until the submission has returned
+		if runtime.GC(); first.Value() == nil && second.Value() == nil {
+			break
+		}
+	}
+	if first.Value() != nil || second.Value() != nil {
+		t.Error("a task is held that has ended")
+	}
+	runtime.KeepAlive(ran)
+	runtime.KeepAlive(canceled)
 }
