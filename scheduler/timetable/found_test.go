@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -337,4 +339,51 @@ func TestDelay_ForgetsItsTask(t *testing.T) {
 	}
 	runtime.KeepAlive(ran)
 	runtime.KeepAlive(canceled)
+}
+
+// TestDelay_CancelStorm: tasks are cancelled at each moment of their submission, while there
+// is room and is not. One that was cancelled before its body began does not begin, or finds
+// its context ended.
+func TestDelay_CancelStorm(t *testing.T) {
+	for round := range rounds(150) {
+		d := deskFor(t, timetable.Config{}, core.WithWorkers(1+round%3), core.WithQueueCapacity(1+round%2))
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range 25 {
+					var begun, canceled, wrong atomic.Bool
+					delay := time.Duration(rand.IntN(50)) * time.Microsecond
+					one, err := timetable.After(d.Timetable, delay, core.Func(func(ctx context.Context) (int, error) {
+						begun.Store(true)
+						wrong.Store(canceled.Load() && ctx.Err() == nil)
+						return 1, nil
+					}))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for range rand.IntN(300) {
+						runtime.Gosched()
+					}
+					made := one.Cancel()
+					canceled.Store(made && !begun.Load())
+					n, err := one.Await(context.Background())
+					if wrong.Load() || !made && err != nil || err != nil && !errors.Is(err, context.Canceled) {
+						t.Errorf("Cancel returned %v, the result is %d, %v", made, n, err)
+					}
+				}
+			})
+		}
+		all.Go(func() {
+			for range 50 {
+				_ = d.engine.Pause()
+				runtime.Gosched()
+				_, _ = d.engine.Resume(), d.engine.SetQueueCapacity(1+rand.IntN(3))
+			}
+		})
+		all.Wait()
+		if err := d.engine.Stats().Check(); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -26,12 +26,11 @@ type submission struct {
 // Deadline says that there is none.
 func (*submission) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Done returns a channel that is closed when the run is given up before the engine has
-// answered.
+// Done returns a channel that is closed when the run is given up.
 func (s *submission) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done == nil && !s.settled {
+	if s.done == nil {
 		s.done = make(chan struct{})
 		if s.cause != nil {
 			close(s.done)
@@ -63,8 +62,8 @@ func (s *submission) Value(key any) any {
 func (s *submission) end(cause error, withTask bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.settled || s.cause != nil {
-		return
+	if s.cause != nil && s.done != nil || s.settled && !withTask {
+		return // it has ended, or must not
 	}
 	s.cause = cause
 	if s.done == nil && withTask {
@@ -82,7 +81,7 @@ func (s *submission) settle() error {
 	defer s.mu.Unlock()
 	s.settled = true
 	if s.done == nil {
-		return nil
+		s.cause = nil // nobody has listened
 	}
 	return s.cause
 }
