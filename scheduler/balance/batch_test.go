@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,33 @@ func TestBatch_Waits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fickle is a task whose key is another each time it is asked for.
+type fickle struct{ asked *int }
+
+func (f fickle) Execute(context.Context) (int, error) { return 0, nil }
+
+func (f fickle) Key() string {
+	*f.asked++
+	return fmt.Sprint("key ", *f.asked)
+}
+
+// A piece of no tasks was cut for a first one whose key changes, and that panicked.
+func TestGroupBatch_KeyThatChanges(t *testing.T) {
+	ctx := groupPatience(t)
+	g := groupOf(t, ByKey(), groupEngine(t), groupEngine(t))
+	tasks := make([]core.Task[int], 100)
+	for i := range tasks {
+		tasks[i] = fickle{new(int)}
+	}
+	futures, err := SubmitAll(ctx, g, tasks)
+	if err != nil || len(futures) != len(tasks) {
+		t.Fatal(len(futures), err)
+	}
+	for _, f := range futures {
+		if _, err := f.Await(ctx); err != nil {
+			t.Error(err)
+		}
+	}
 }

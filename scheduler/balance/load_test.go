@@ -149,10 +149,6 @@ func TestBalancer_LoadReturnsToZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expired, err := SubmitWith(ctx, g, core.Attributes{QueueLimit: time.Millisecond}, answer(1))
-	if err != nil {
-		t.Fatal(err)
-	}
 	displaced, err := SubmitWith(ctx, g, core.Attributes{Priority: core.Low}, answer(1))
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +170,11 @@ func TestBalancer_LoadReturnsToZero(t *testing.T) {
 		t.Error(err)
 	}
 	canceled.Cancel()
+	// Only now: the room of a task that expires is room for those above.
+	expired, err := SubmitWith(ctx, g, core.Attributes{QueueLimit: time.Millisecond}, answer(1))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := expired.Await(ctx); !errors.Is(err, core.ErrQueueTimeout) {
 		t.Error(err)
 	}

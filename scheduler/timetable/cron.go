@@ -70,7 +70,7 @@ func ParseCron(expression string, zone *time.Location) (*CronSpec, error) {
 }
 
 func badCron(expression, why string) error {
-	return fmt.Errorf("%w %q: %s", ErrCron, expression, why)
+	return fmt.Errorf("%w %.200q: %s", ErrCron, expression, why) // it may be of any length
 }
 
 // Next returns the first instant after the time given, in the zone of s. It takes

@@ -122,10 +122,15 @@ func TestCron_E_SCH_13_WrongSpecs(t *testing.T) {
 		{"@reboot", time.UTC, "unrecognized"},
 		{"H * * * *", time.UTC, ""},
 		{strings.Repeat("1,", 1000) + "1 * * * *", time.UTC, "too long"},
+		{strings.Repeat("* ", 1<<20), time.UTC, ""},
+		{strings.Repeat("*", 1<<20), time.UTC, ""},
+		{"TZ=" + strings.Repeat("a/", 1<<16) + " * * * * *", nil, ""},
 	} {
 		spec, err := timetable.ParseCron(c.expression, c.zone)
 		if spec != nil || !errors.Is(err, timetable.ErrCron) || !strings.Contains(err.Error(), c.why) {
-			t.Errorf("%q in %v: %v, %v; want an error with %q", c.expression, c.zone, spec, err, c.why)
+			t.Errorf("%.50q in %v: %v, %.500v; want an error with %q", c.expression, c.zone, spec, err, c.why)
+		} else if n := len(err.Error()); n > 500 {
+			t.Errorf("%.50q: an error of %d bytes", c.expression, n)
 		}
 	}
 }

@@ -12,13 +12,12 @@ import (
 // never submitted. Its methods may be called by any number of goroutines.
 type Delayed[T any] struct {
 	entry Entry
-	task  core.Task[T]
 
-	// Guarded by the timetable's mu.
-	settled bool
-	future  *core.Future[T]
-	err     error                  // why there is no future
-	moment  *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
+	// Guarded by the timetable's mu; task alone is for who submits it, until settled.
+	task   core.Task[T]
+	future *core.Future[T]
+	err    error                  // why there is no future
+	moment *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
 }
 
 // At runs task once at a time of the wall clock, at once if that has passed. The
@@ -55,7 +54,7 @@ func (d *Delayed[T]) addTo(tt *Timetable, attributes core.Attributes) (*Delayed[
 	}
 	e := &d.entry
 	o := onceOnly[T]{d}
-	e.tt, e.name, e.rules.Attributes, e.body, e.once = tt, nameOf(attributes, d.task), attributes, o, o
+	e.tt, e.name, e.attributes, e.once = tt, nameOf(attributes, d.task), keep(attributes), o
 	if err := tt.add(e); err != nil {
 		return nil, err
 	}
@@ -65,30 +64,25 @@ func (d *Delayed[T]) addTo(tt *Timetable, attributes core.Attributes) (*Delayed[
 // onceOnly is a Delayed as the body of its entry.
 type onceOnly[T any] struct{ d *Delayed[T] }
 
-func (o onceOnly[T]) submit(ctx context.Context) error {
-	future, err := submit(ctx, &o.d.entry, o.d.task)
-	if err == nil {
-		o.d.entry.tt.mu.Lock()
-		o.d.resolve(future, nil)
-		o.d.entry.tt.mu.Unlock()
-	}
-	return err
+func (o onceOnly[T]) submit(ctx *submission) (any, error) {
+	return submit(ctx, &o.d.entry, o.d.task)
 }
 
-func (o onceOnly[T]) settle(err error) { o.d.resolve(nil, err) }
-
-func (o onceOnly[T]) work() any { return o.d.task }
-
-func (o onceOnly[T]) resubmit(to *Timetable, due time.Time) error {
-	_, err := AtWith(to, due, o.d.entry.rules.Attributes, o.d.task)
-	return err
-}
-
-// resolve ends the time before the task is submitted. The caller holds mu.
-func (d *Delayed[T]) resolve(future *core.Future[T], err error) {
-	d.settled, d.future, d.err = true, future, err
+// settle ends the time before the task is submitted. The caller holds mu.
+func (o onceOnly[T]) settle(future any, err error) {
+	d := o.d
+	d.entry.settled, d.err, d.task = true, err, nil
+	d.future, _ = future.(*core.Future[T])
 	if d.moment != nil {
 		d.moment.Cancel()
+	}
+}
+
+func (o onceOnly[T]) handBack() (any, func(to *Timetable, due time.Time) error) {
+	task, attributes := o.d.task, o.d.entry.given()
+	return task, func(to *Timetable, due time.Time) error {
+		_, err := AtWith(to, due, attributes, task)
+		return err
 	}
 }
 
@@ -101,7 +95,7 @@ func (d *Delayed[T]) resolve(future *core.Future[T], err error) {
 func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
 	tt := d.entry.tt
 	tt.mu.Lock()
-	if !d.settled && d.moment == nil {
+	if !d.entry.settled && d.moment == nil {
 		moment, err := tt.newMoment(d.entry.name)
 		if err != nil {
 			tt.mu.Unlock()
@@ -191,7 +185,8 @@ type Undone struct {
 }
 
 // Resubmit adds the task to another timetable, to run at the time Due, at once if that has
-// passed. Its result is not asked for; to await it, give Task to [At].
+// passed; called again, it adds it again. Its result is not asked for; to await it, give Task
+// to [At].
 func (u Undone) Resubmit(to *Timetable) error {
 	if u.resubmit == nil {
 		return invalidf("the zero Undone holds no task")

@@ -3,7 +3,6 @@ package timetable
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"time"
 
@@ -15,41 +14,56 @@ import (
 // number of goroutines.
 type Entry struct {
 	// Immutable.
-	tt    *Timetable
-	id    uint64
-	name  string
-	wall  bool          // it goes by the wall clock
-	delay time.Duration // of After
-	plan  plan          // nil if it runs once
-	rules Rules
-	body  body
-	once  once // body, if it runs once; else nil
+	tt         *Timetable
+	id         uint64
+	name       string
+	attributes *core.Attributes // nil for none
+	once       once             // its task, if it runs once; else nil
+	series     *series          // nil if it runs once
+	delay      time.Duration    // of After
+	wall       bool             // it goes by the clock on the wall
 
 	// Guarded by the timetable's mu.
-	handle  queue.Handle
-	planned time.Time     // the next planned instant, on the entry's clock
-	jitter  time.Duration // how much later it is due
-	ended   bool          // it is no longer among the timetable's entries
-	stopped bool          // by Stop or CancelCause
-	cause   error         // why
-	active  int           // runs that were submitted, or are about to be, and have not ended
+	ended      bool // it is no longer among the timetable's entries
+	stopped    bool // by Stop or CancelCause
+	settled    bool // of a Delayed: there is a future, or there will be none
+	active     int32
+	handle     queue.Handle
+	prev, next *Entry    // its neighbours in the timetable's list
+	planned    time.Time // the next planned instant, on the entry's clock
+	cause      error     // why it was stopped
+	runs       uint64
+}
+
+// series is what an entry has that comes several times.
+type series struct {
+	// Immutable.
+	plan  plan
+	rules Rules
+	body  body
+
+	// Guarded by the timetable's mu. active, of Entry, is how many runs were submitted, or
+	// are about to be, and have not ended.
+	jitter  time.Duration // how much later than planned the next run is due
 	waiting []time.Time   // planned instants that wait for the end of a run
-	runs    uint64
 	skipped uint64
 	last    error
 }
 
 // body is the part of an entry that knows the type of its task.
 type body interface {
-	submit(ctx context.Context) error
+	// submit hands the task to the engine and returns its *core.Future.
+	submit(ctx *submission) (future any, err error)
 }
 
 // once is the body of an entry that runs once.
 type once interface {
 	body
-	settle(err error) // it will not be submitted; called under mu
-	work() any        // the task
-	resubmit(to *Timetable, due time.Time) error
+	// settle notes the future of the task, or why there is none, and forgets the task; called
+	// under mu.
+	settle(future any, err error)
+	// handBack returns the task, and a function that adds it to another timetable.
+	handBack() (task any, resubmit func(to *Timetable, due time.Time) error)
 }
 
 // EntryInfo is what [Entry.Info] tells of an entry at one moment.
@@ -76,8 +90,10 @@ type EntryInfo struct {
 func (e *Entry) Info() EntryInfo {
 	e.tt.mu.Lock()
 	defer e.tt.mu.Unlock()
-	info := EntryInfo{Name: e.name, When: e.when(), Active: e.active, Waiting: len(e.waiting),
-		Runs: e.runs, Skipped: e.skipped, Err: e.last}
+	info := EntryInfo{Name: e.name, When: e.when(), Active: int(e.active), Runs: e.runs}
+	if s := e.series; s != nil {
+		info.Waiting, info.Skipped, info.Err = len(s.waiting), s.skipped, s.last
+	}
 	if !e.ended {
 		info.Next = e.onWall()
 	}
@@ -85,20 +101,18 @@ func (e *Entry) Info() EntryInfo {
 }
 
 func (e *Entry) when() string {
-	switch p := e.plan.(type) {
-	case periodic:
-		return "every " + p.every.String()
-	case *CronSpec:
-		return p.String()
-	}
-	if e.wall {
+	switch {
+	case e.series != nil:
+		return e.series.plan.String()
+	case e.wall:
 		return "at " + e.planned.Format(time.RFC3339Nano)
 	}
 	return "after " + e.delay.String()
 }
 
 // Stop ends e: it is not submitted any more, nor is a run that waits for the end of the
-// one before. Runs that the engine has taken go on. Stop
+// one before. Runs that the engine has taken go on; but of one that waits for room in its
+// queue, and gets it at this moment, the context may end. Stop
 // reports whether this call made the difference. If e runs once its result fails with a
 // *core.CancelError.
 func (e *Entry) Stop() bool {
@@ -112,13 +126,16 @@ func (e *Entry) stop(cause error) bool {
 	if e.stopped || e.ended && e.tt.current != e {
 		return false
 	}
-	e.stopped, e.cause, e.waiting = true, cause, nil
+	e.stopped, e.cause = true, cause
+	if e.series != nil {
+		e.series.waiting = nil
+	}
 	e.tt.remove(e)
 	switch {
 	case e.tt.current == e:
-		e.tt.giveUp(cause) // the submission that is on its way
+		e.tt.giveUp.end(cause, e.once != nil) // the submission that is on its way
 	case e.once != nil:
-		e.once.settle(e.canceled())
+		e.once.settle(nil, e.canceled())
 	}
 	return true
 }
@@ -136,7 +153,12 @@ func (e *Entry) now() time.Time {
 }
 
 // due is when e is to be submitted next, on its clock.
-func (e *Entry) due() time.Time { return e.planned.Add(e.jitter) }
+func (e *Entry) due() time.Time {
+	if e.series != nil {
+		return e.planned.Add(e.series.jitter)
+	}
+	return e.planned
+}
 
 // onWall is due on the wall clock.
 func (e *Entry) onWall() time.Time {
@@ -146,19 +168,12 @@ func (e *Entry) onWall() time.Time {
 	return e.tt.wall().Add(time.Until(e.due()))
 }
 
-// planFrom makes instant the next planned one.
-func (e *Entry) planFrom(instant time.Time) {
-	e.planned = instant
-	if e.rules.Jitter > 0 {
-		e.jitter = rand.N(e.rules.Jitter + 1)
-	}
-}
-
-// enqueue lets e wait until it is due. The caller holds mu.
-func (e *Entry) enqueue() (err error) {
+// enqueue lets e wait until it is due, for least at least if it goes by the clock on the
+// wall. The caller holds mu.
+func (e *Entry) enqueue(least time.Duration) (err error) {
 	at := e.due()
 	if e.wall {
-		wait := at.Sub(e.tt.wall())
+		wait := max(at.Sub(e.tt.wall()), least)
 		at = time.Now().Add(wait)
 	}
 	var ok bool
@@ -171,49 +186,19 @@ func (e *Entry) enqueue() (err error) {
 
 // come does what is to be done now that e has left the queue. The caller holds mu.
 func (e *Entry) come() {
-	now := e.now()
-	if now.Before(e.due()) { // the clock was put back a little
-		_ = e.enqueue() // there is room: it has just left
-		return
-	}
-	if e.plan == nil {
+	if e.series == nil && !e.wall {
 		e.start(e.planned)
 		return
 	}
-	from, jitter := e.planned, e.jitter
-	found := e.plan.upTo(from, now.Add(-jitter), e.rules.keep())
-	run := found.latest
-	if e.rules.Missed == MissedSkip && now.Sub(run[len(run)-1].Add(jitter)) > e.rules.grace() {
-		run = nil
+	switch now := e.now(); {
+	case now.Before(e.due()):
+		// The clock was put back a little. There is room: it has just left.
+		_ = e.enqueue(clockPatience)
+	case e.series != nil:
+		e.comeAgain(now)
+	default:
+		e.start(e.planned)
 	}
-	if missed := found.count - len(run); missed > 0 {
-		e.skip(Skipped{Reason: ReasonMissed, Count: missed, First: from, Last: found.before(len(run))})
-	}
-	e.planFrom(found.next)
-	_ = e.enqueue()
-	for _, instant := range run {
-		e.arrange(instant, len(run) > 1)
-	}
-}
-
-// arrange starts a run, unless the overlap policy is against it. Runs that were missed
-// and are made up wait for each other. The caller holds mu.
-func (e *Entry) arrange(instant time.Time, madeUp bool) {
-	room := 0
-	switch {
-	case e.rules.Overlap == OverlapAllow || e.active == 0:
-		e.start(instant)
-		return
-	case madeUp:
-		room = e.rules.keep()
-	case e.rules.Overlap == OverlapQueue:
-		room = 1
-	}
-	if len(e.waiting) < room {
-		e.waiting = append(e.waiting, instant)
-		return
-	}
-	e.skip(Skipped{Reason: ReasonOverlap, Count: 1, First: instant, Last: instant})
 }
 
 // start makes a run of e ready. The caller holds mu.
@@ -223,50 +208,26 @@ func (e *Entry) start(planned time.Time) {
 }
 
 // submitted notes that the engine has taken a run, or not. The caller holds mu.
-func (e *Entry) submitted(planned time.Time, err error) {
+func (e *Entry) submitted(planned time.Time, future any, err error) {
 	tt := e.tt
-	if e.once != nil {
-		tt.remove(e)
-		e.active = 0 // the future tells the rest
+	if err == nil {
+		e.runs++
 	}
+	if e.series != nil {
+		e.submittedAgain(planned, err)
+		return
+	}
+	tt.remove(e)
+	e.active = 0 // the future tells the rest
 	switch {
 	case err == nil:
-		e.runs++
-		return
-	case e.once != nil && e.stopped:
-		e.once.settle(e.canceled())
-	case e.once != nil && tt.reason != nil:
-		e.undone()
-	case e.once != nil:
-		e.once.settle(err)
+		e.once.settle(future, nil)
 	case e.stopped:
+		e.once.settle(nil, e.canceled())
 	case tt.reason != nil:
-		e.skip(Skipped{Reason: ReasonStopped, Count: 1, First: planned, Last: planned, Err: tt.reason})
+		e.undone()
 	default:
-		e.skip(Skipped{Reason: ReasonRefused, Count: 1, First: planned, Last: planned, Err: err})
-	}
-	if e.once == nil {
-		e.done()
-	}
-}
-
-// finished notes that a run has ended with err.
-func (e *Entry) finished(err error) {
-	e.tt.mu.Lock()
-	defer e.tt.mu.Unlock()
-	e.last = err
-	e.done()
-	e.tt.arm()
-}
-
-// done notes that a run is over, and starts the one that waits for that. The caller
-// holds mu.
-func (e *Entry) done() {
-	e.active--
-	if len(e.waiting) > 0 && e.active == 0 && e.tt.reason == nil {
-		next := e.waiting[0]
-		e.waiting = e.waiting[1:]
-		e.start(next)
+		e.once.settle(nil, err)
 	}
 }
 
@@ -274,52 +235,18 @@ func (e *Entry) done() {
 func (e *Entry) leave() {
 	if e.once != nil {
 		e.undone()
-	} else if n := len(e.waiting); n > 0 {
-		e.skip(Skipped{Reason: ReasonStopped, Count: n, First: e.waiting[0], Last: e.waiting[n-1], Err: e.tt.reason})
-		e.waiting = nil
+	} else if w := e.series.waiting; len(w) > 0 {
+		e.skip(Skipped{Reason: ReasonStopped, Count: len(w), First: w[0], Last: w[len(w)-1], Err: e.tt.reason})
+		e.series.waiting = nil
 	}
 	e.tt.remove(e)
 }
 
 // undone hands back a task that was to run once. The caller holds mu.
 func (e *Entry) undone() {
-	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.rules.Attributes, Due: e.onWall(),
-		Task: e.once.work(), resubmit: e.once.resubmit})
-	e.once.settle(fmt.Errorf("%w: task %s: %w", e.tt.reason, e.name, core.ErrUndone))
-}
-
-// skip notes planned runs that do not take place. The caller holds mu.
-func (e *Entry) skip(s Skipped) {
-	e.skipped += uint64(s.Count)
-	s.Entry, s.Name = e, e.name
-	if !e.wall { // its clock means nothing to the user
-		wall := e.tt.wall()
-		s.First, s.Last = wall.Add(time.Until(s.First)), wall.Add(time.Until(s.Last))
-	}
-	e.tt.notices = append(e.tt.notices, s)
-}
-
-// planning is the context of a submission. It carries the planned time to the task.
-type planning struct {
-	context.Context
-	planned time.Time
-}
-
-type plannedKey struct{}
-
-func (p planning) Value(key any) any {
-	if key == (plannedKey{}) {
-		return p.planned
-	}
-	return p.Context.Value(key)
-}
-
-// Planned returns the time for which the run that ctx belongs to was planned, without
-// jitter: the last one, if the run stands for several that were missed. Of [Every] and
-// [After] it has a monotonic reading. It reports false outside a task of a timetable.
-func Planned(ctx context.Context) (time.Time, bool) {
-	t, ok := ctx.Value(plannedKey{}).(time.Time)
-	return t, ok
+	task, resubmit := e.once.handBack()
+	e.tt.undone = append(e.tt.undone, Undone{Name: e.name, Attributes: e.given(), Due: e.onWall(), Task: task, resubmit: resubmit})
+	e.once.settle(nil, fmt.Errorf("%w: task %s: %w", e.tt.reason, e.name, core.ErrUndone))
 }
 
 // nameOf returns what to call a task.
@@ -359,11 +286,19 @@ func checkTask(tt *Timetable, attributes core.Attributes, task any) error {
 	return nil
 }
 
-// attributes returns those with which a run is submitted.
-func (e *Entry) attributes() core.Attributes {
-	a := e.rules.Attributes
-	if a.Reject == 0 && e.tt.engine.Config().Reject == core.RejectCallerRuns {
-		a.Reject = core.RejectWait
+// given returns the attributes of e.
+func (e *Entry) given() core.Attributes {
+	if e.attributes == nil {
+		return core.Attributes{}
 	}
-	return a
+	return *e.attributes
+}
+
+// keep returns attributes as an entry has them.
+func keep(a core.Attributes) *core.Attributes {
+	if a.Name == "" && a.Priority == 0 && a.Key == "" && a.Tenant == "" && a.Labels == nil &&
+		a.QueueLimit == 0 && a.RunLimit == 0 && a.Reject == 0 {
+		return nil
+	}
+	return &a
 }

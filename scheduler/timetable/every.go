@@ -1,7 +1,6 @@
 package timetable
 
 import (
-	"context"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -28,7 +27,7 @@ func EveryWith[T any](tt *Timetable, period time.Duration, rules Rules, task cor
 	case rules.Jitter >= period:
 		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, period)
 	}
-	return again(tt, Entry{plan: periodic{time.Now(), period}}, rules, task)
+	return again(tt, period{time.Now(), every}, false, rules, task)
 }
 
 // Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an
@@ -49,35 +48,37 @@ func CronWith[T any](tt *Timetable, expression string, zone *time.Location, rule
 	if err != nil {
 		return nil, err
 	}
-	return again(tt, Entry{wall: true, plan: spec}, rules, task)
+	return again(tt, spec, true, rules, task)
 }
 
 // repeated is an entry that comes several times, and its body.
 type repeated[T any] struct {
-	entry Entry
-	task  core.Task[T]
+	entry  Entry
+	series series
+	task   core.Task[T]
 }
 
-func (r *repeated[T]) submit(ctx context.Context) error {
+func (r *repeated[T]) submit(ctx *submission) (any, error) {
 	future, err := submit(ctx, &r.entry, r.task)
 	if err == nil {
 		future.OnDone(func(_ T, err error) { r.entry.finished(err) })
 	}
-	return err
+	return future, err
 }
 
-// again completes an entry that comes several times and adds it to tt.
-func again[T any](tt *Timetable, begun Entry, rules Rules, task core.Task[T]) (*Entry, error) {
+// again adds an entry to tt that comes several times.
+func again[T any](tt *Timetable, plan plan, wall bool, rules Rules, task core.Task[T]) (*Entry, error) {
 	if err := rules.check(); err != nil {
 		return nil, err
 	}
 	if err := checkTask(tt, rules.Attributes, task); err != nil {
 		return nil, err
 	}
-	r := &repeated[T]{entry: begun, task: task}
+	r := &repeated[T]{task: task}
+	r.series = series{plan: plan, rules: rules, body: r}
 	e := &r.entry
-	e.tt, e.name, e.rules, e.body = tt, nameOf(rules.Attributes, task), rules, r
-	e.planFrom(e.plan.next(e.now()))
+	*e = Entry{tt: tt, name: nameOf(rules.Attributes, task), attributes: keep(rules.Attributes), series: &r.series, wall: wall}
+	e.planFrom(plan.next(e.now()))
 	if err := tt.add(e); err != nil {
 		return nil, err
 	}

@@ -1,13 +1,10 @@
 package timetable
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -26,6 +23,10 @@ const clockTolerance = 100 * time.Millisecond
 // been wrong.
 const clockWrong = 24 * time.Hour
 
+// clockPatience is how long an entry waits at least that came before its time on the clock
+// on the wall: such a clock may stand still.
+const clockPatience = time.Millisecond
+
 // fire submits what is due, and sets the timer again.
 func (tt *Timetable) fire() {
 	tt.mu.Lock()
@@ -41,82 +42,81 @@ func (tt *Timetable) fire() {
 	}
 }
 
-// step submits one task. It reports false if none is due.
+// step submits one task, or tells of one that is skipped. It reports false if nothing is
+// due.
 func (tt *Timetable) step() bool {
 	tt.mu.Lock()
 	tt.checkClock()
-	o, ok := tt.take()
-	var ctx context.Context
-	if ok {
-		tt.current = o.entry
-		ctx, tt.giveUp = context.WithCancelCause(context.Background())
+	tt.gather()
+	if len(tt.notices) > 0 {
+		// One at a time, before anything else is begun: OnSkipped may call Goexit.
+		s := tt.notices[0]
+		tt.notices = tt.notices[1:]
+		tt.mu.Unlock()
+		tt.tellOne(s)
+		return true
 	}
-	notices := tt.notices
 	tt.notices = nil
-	tt.mu.Unlock()
-	tt.tell(notices)
-	if !ok {
+	if len(tt.ready) == 0 {
+		tt.mu.Unlock()
 		return false
 	}
+	o := tt.ready[0]
+	tt.ready[0] = occurrence{}
+	tt.ready = tt.ready[1:]
+	if o.entry.stopped {
+		tt.mu.Unlock()
+		return true
+	}
+	ctx := &submission{planned: o.planned}
+	tt.current, tt.giveUp = o.entry, ctx
+	tt.mu.Unlock()
+	var future any
 	err := core.ErrGoexit // unless submit returns
+	defer func() {
+		tt.mu.Lock()
+		tt.current, tt.giveUp = nil, nil
+		o.entry.submitted(o.planned, future, err)
+		tt.mu.Unlock()
+	}()
 	defer func() {
 		if errors.Is(err, core.ErrClosed) {
 			tt.end(core.ErrClosed) // the hook is about to say so
 		}
-		tt.mu.Lock()
-		tt.current, tt.giveUp = nil, nil
-		o.entry.submitted(o.planned, err)
-		tt.mu.Unlock()
 	}()
-	err = tt.submit(ctx, o)
+	future, err = tt.submit(ctx, o)
 	return true
 }
 
 // submit hands the task of an occurrence to the engine. That may call methods of the
 // task, whose panic must not end the process.
-func (tt *Timetable) submit(ctx context.Context, o occurrence) (err error) {
+func (tt *Timetable) submit(ctx *submission, o occurrence) (future any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &core.PanicError{Engine: tt.name, Task: o.entry.name, Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return o.entry.body.submit(planning{ctx, o.planned})
+	if s := o.entry.series; s != nil {
+		return s.body.submit(ctx)
+	}
+	return o.entry.once.submit(ctx)
 }
 
-// submit hands task to the engine. If that is given up, by the end of ctx, at the moment
-// at which there was room, the engine has taken a task with a context that has ended. If it
-// has not started it counts as refused, so that it is handed back.
-func submit[T any](ctx context.Context, e *Entry, task core.Task[T]) (*core.Future[T], error) {
-	future, err := core.SubmitWith(ctx, e.tt.engine, e.attributes(), task)
-	if err != nil || ctx.Err() == nil {
-		return future, err
-	}
-	cause := context.Cause(ctx)
-	future.CancelCause(cause)
-	_, end := future.GetWithTimeout(time.Millisecond) // a worker may just be giving it up
-	if canceled, ok := end.(*core.CancelError); ok && !canceled.Started {
-		return nil, cause
-	}
-	return future, nil
-}
-
-// take returns the next occurrence. The caller holds mu.
-func (tt *Timetable) take() (o occurrence, ok bool) {
-	for tt.reason == nil {
-		if len(tt.ready) > 0 {
-			o, tt.ready = tt.ready[0], tt.ready[1:]
-			if o.entry.stopped {
-				continue
-			}
-			return o, true
-		}
-		e, ok := tt.due.PopDue(time.Now())
+// gather makes sure that what is due next is ready, if there is something. The caller
+// holds mu.
+func (tt *Timetable) gather() {
+	for len(tt.ready) == 0 && tt.reason == nil {
+		tt.ready = tt.free[:0]
+		e, ok := tt.due.PopDue(tt.seen) // what was due is still due, without a look at the clock
 		if !ok {
-			break
+			tt.seen = time.Now()
+			if e, ok = tt.due.PopDue(tt.seen); !ok {
+				return
+			}
 		}
 		e.come()
+		tt.free = tt.ready
 	}
-	return o, false
 }
 
 // rest ends fire.
@@ -129,7 +129,7 @@ func (tt *Timetable) rest() {
 		tt.rested = nil
 	}
 	if len(tt.ready) == 0 {
-		tt.ready = nil
+		tt.ready, tt.free = nil, nil
 	}
 	tt.arm()
 }
@@ -139,9 +139,12 @@ func (tt *Timetable) arm() {
 	if tt.firing || tt.reason != nil {
 		return
 	}
-	now := time.Now()
 	at, ok := tt.due.NextDue()
-	if len(tt.ready) > 0 {
+	if ok && tt.walls == 0 && len(tt.ready)+len(tt.notices) == 0 && !tt.armed.IsZero() && !at.Before(tt.armed) {
+		return // the usual case, without a look at the clock
+	}
+	now := time.Now()
+	if len(tt.ready)+len(tt.notices) > 0 {
 		at, ok = now, true
 	}
 	if look := now.Add(tt.config.ClockCheck); tt.walls > 0 && (!ok || at.After(look)) {
@@ -165,8 +168,19 @@ func (tt *Timetable) arm() {
 	}
 }
 
-// wall returns what the wall clock shows, without a monotonic reading.
-func (tt *Timetable) wall() time.Time { return tt.config.Now().Round(0) }
+// wall returns what the clock on the wall shows, without a monotonic reading.
+func (tt *Timetable) wall() (t time.Time) {
+	told := false
+	defer func() {
+		if !told {
+			_ = recover()
+			t = tt.baseWall.Add(time.Since(tt.base))
+		}
+	}()
+	t = tt.config.Now().Round(0)
+	told = true
+	return t
+}
 
 // drift returns how far the wall clock has moved against the monotonic one.
 func (tt *Timetable) drift() time.Duration {
@@ -185,24 +199,31 @@ func (tt *Timetable) checkClock() {
 		return
 	}
 	tt.offset = drift
-	for _, e := range slices.SortedFunc(maps.Keys(tt.entries), func(a, b *Entry) int { return cmp.Compare(a.id, b.id) }) {
+	for e := tt.first; e != nil; e = e.next {
 		if !e.wall {
 			continue
 		}
 		if _, waits := tt.due.Cancel(e.handle); !waits {
 			continue // it is being submitted
 		}
-		if moved < -clockWrong && e.plan != nil {
-			e.planFrom(e.plan.next(e.now()))
+		if moved < -clockWrong && e.series != nil {
+			e.planFrom(e.series.plan.next(e.now()))
 		}
-		_ = e.enqueue() // there is room: it has just left
+		_ = e.enqueue(0) // there is room: it has just left
 	}
 }
 
-// tell calls OnSkipped, or logs.
+// tell calls OnSkipped, or logs, for each of notices.
 func (tt *Timetable) tell(notices []Skipped) {
-	for _, s := range notices {
-		tt.tellOne(s)
+	told := 0
+	defer func() {
+		if told < len(notices) { // OnSkipped has called Goexit
+			tt.tell(notices[told:])
+		}
+	}()
+	for told < len(notices) {
+		told++
+		tt.tellOne(notices[told-1])
 	}
 }
 

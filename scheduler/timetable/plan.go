@@ -12,6 +12,8 @@ type plan interface {
 	// upTo looks at the planned instants from first, which is one, up to now, which is
 	// not before it.
 	upTo(first, now time.Time, keep int) found
+	// String says when that is.
+	String() string
 }
 
 // found is what upTo has found.
@@ -37,7 +39,9 @@ type periodic struct {
 	every time.Duration
 }
 
-func (p periodic) next(t time.Time) time.Time {
+func (p period) String() string { return "every " + p.every.String() }
+
+func (p period) next(t time.Time) time.Time {
 	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
 }
 
@@ -58,7 +62,8 @@ func (p periodic) times(n time.Duration) time.Duration {
 	return n * p.every //nolint:durationcheck // n is a number: what a division of durations has left
 }
 
-// mostCounted is how many instants of a cron expression are looked at one by one.
+// mostCounted is how many instants of a cron expression are looked at one by one; the
+// latest are searched for then.
 const mostCounted = 10_000
 
 func (s *CronSpec) next(t time.Time) time.Time { return s.Next(t) }
@@ -74,6 +79,26 @@ func (s *CronSpec) upTo(first, now time.Time, keep int) (f found) {
 	}
 	if f.next = instant; !instant.After(now) { // there are more than are counted
 		f.next = s.Next(now)
+		f.latest = f.latest[:keep]
+		for i := keep - 1; i >= 0; i-- {
+			f.latest[i] = s.last(instant, now)
+			now = f.latest[i].Add(-1)
+		}
+		f.previous = s.last(instant, now)
 	}
 	return f
+}
+
+// last returns the last instant up to now; first is an instant before that.
+func (s *CronSpec) last(first, now time.Time) time.Time {
+	end := now // none is between end and now
+	for !s.Next(first).After(now) {
+		middle := first.Add(end.Sub(first) / 2)
+		if next := s.Next(middle); next.After(now) {
+			end = middle
+		} else {
+			first = next
+		}
+	}
+	return first
 }

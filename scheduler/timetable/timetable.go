@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -68,24 +68,28 @@ type Timetable struct {
 	baseWall time.Time
 	base     time.Time // the same moment on the monotonic clock
 
-	mu      sync.Mutex // guards the following, and the state of all entries
-	entries map[*Entry]struct{}
-	added   uint64 // entries ever
-	due     *queue.DelayQueue[*Entry]
-	walls   int           // entries that go by the wall clock
-	offset  time.Duration // how far that clock has moved against the monotonic one
-	timer   *time.Timer
-	armed   time.Time // when the timer fires; zero if it does not
-	firing  bool      // somebody is in fire
-	rested  chan struct{}
-	ready   []occurrence // due and to be submitted, in order
-	current *Entry       // being submitted, under a context that giveUp ends
-	giveUp  context.CancelCauseFunc
-	notices []Skipped // to be told
-	reason  error     // why it has ended; nil while it runs
-	unhook  func()    // removes the hook from the engine
-	undone  []Undone
-	moments *core.Engine
+	callerRuns atomic.Bool // the reject policy of the engine is RejectCallerRuns
+
+	mu          sync.Mutex // guards the following, and the state of all entries
+	first, last *Entry     // the entries, in the order in which they came
+	added       uint64     // entries ever
+	due         *queue.DelayQueue[*Entry]
+	walls       int           // entries that go by the clock on the wall
+	offset      time.Duration // how far that clock has moved against the monotonic one
+	timer       *time.Timer
+	armed       time.Time // when the timer fires; zero if it does not
+	firing      bool      // somebody is in fire
+	seen        time.Time // when fire last looked at the clock
+	rested      chan struct{}
+	ready       []occurrence // due and to be submitted, in order
+	free        []occurrence // the array of ready, for the next
+	current     *Entry       // being submitted
+	giveUp      *submission  // of current
+	notices     []Skipped    // to be told
+	reason      error        // why it has ended; nil while it runs
+	unhook      func()       // removes the hook from the engine
+	undone      []Undone
+	moments     *core.Engine
 }
 
 // occurrence is an entry whose time has come.
@@ -96,8 +100,10 @@ type occurrence struct {
 
 // Config tells how a [Timetable] is made. The zero value works.
 type Config struct {
-	// Now tells the wall clock time. The default is time.Now. It is for tests of
-	// what happens when the clock is set; delays and periods do not go by it.
+	// Now tells the time on the wall. The default is time.Now. It is for tests of
+	// what happens when the clock is set; delays and periods do not go by it. It must not
+	// call the timetable or its entries, nor runtime.Goexit. Where it panics the time since
+	// New counts.
 	Now func() time.Time
 	// ClockCheck is how long the wall clock is left alone while there are
 	// entries that go by it. The default, 0, is a minute; a millisecond is the least.
@@ -128,12 +134,16 @@ func New(engine *core.Engine, cfg Config) (*Timetable, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = settings.Logger
 	}
-	tt := &Timetable{engine: engine, name: settings.Name, config: cfg, base: time.Now(), entries: make(map[*Entry]struct{})}
+	tt := &Timetable{engine: engine, name: settings.Name, config: cfg, base: time.Now()}
+	tt.callerRuns.Store(settings.Reject == core.RejectCallerRuns)
 	tt.baseWall = tt.wall()
 	// With ticks of a nanosecond it is exact.
 	tt.due, _ = queue.NewDelayQueue[*Entry](queue.DelayConfig[*Entry]{Tick: 1})
 	unhook, err := engine.AddHooks(core.Hooks{Changed: func(change core.Change) {
-		if change == core.ChangeShutdownBegun {
+		switch change {
+		case core.ChangeReconfigured:
+			tt.callerRuns.Store(engine.Config().Reject == core.RejectCallerRuns)
+		case core.ChangeShutdownBegun:
 			tt.end(core.ErrClosed)
 		}
 	}})
@@ -195,8 +205,8 @@ func (tt *Timetable) Entries() []*Entry {
 		entry *Entry
 		next  time.Time
 	}
-	places := make([]place, 0, len(tt.entries))
-	for e := range tt.entries {
+	var places []place
+	for e := tt.first; e != nil; e = e.next {
 		places = append(places, place{e, e.onWall()})
 	}
 	slices.SortFunc(places, func(a, b place) int {
@@ -224,25 +234,51 @@ func (tt *Timetable) add(e *Entry) error {
 	}
 	tt.added++
 	e.id = tt.added
-	if err := e.enqueue(); err != nil {
+	if err := e.enqueue(0); err != nil {
 		return err
 	}
-	tt.entries[e] = struct{}{}
+	if e.prev = tt.last; e.prev != nil {
+		e.prev.next = e
+	} else {
+		tt.first = e
+	}
+	tt.last = e
 	tt.arm()
 	return nil
 }
 
 // remove forgets an entry. The caller holds mu.
 func (tt *Timetable) remove(e *Entry) {
-	if _, there := tt.entries[e]; !there {
+	if e.ended {
 		return
 	}
-	delete(tt.entries, e)
+	e.ended = true
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		tt.first = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		tt.last = e.prev
+	}
+	e.prev, e.next = nil, nil
 	tt.due.Cancel(e.handle)
 	if e.wall {
 		tt.walls--
 	}
-	e.ended = true
+	if tt.first == nil {
+		tt.arm() // there is nothing to wait for
+	}
+}
+
+// list returns the entries, in the order in which they came. The caller holds mu.
+func (tt *Timetable) list() (list []*Entry) {
+	for e := tt.first; e != nil; e = e.next {
+		list = append(list, e)
+	}
+	return list
 }
 
 // end ends the timetable, because of cause, or nil if it was stopped.
@@ -256,22 +292,21 @@ func (tt *Timetable) end(cause error) {
 	if tt.timer != nil {
 		tt.timer.Stop()
 	}
-	left := slices.SortedFunc(maps.Keys(tt.entries), func(a, b *Entry) int {
-		return cmp.Or(a.onWall().Compare(b.onWall()), cmp.Compare(a.id, b.id))
-	})
+	left := tt.list()
+	slices.SortStableFunc(left, func(a, b *Entry) int { return a.onWall().Compare(b.onWall()) })
 	for _, e := range left {
 		if e != tt.current || e.once == nil {
 			e.leave()
 		}
 	}
 	for _, o := range tt.ready {
-		if !o.entry.stopped {
+		if o.entry.series != nil && !o.entry.stopped {
 			o.entry.skip(Skipped{Reason: ReasonStopped, Count: 1, First: o.planned, Last: o.planned, Err: tt.reason})
 		}
 	}
 	tt.ready = nil
 	if tt.current != nil && cause == nil { // an engine that ends refuses it itself
-		tt.giveUp(tt.reason)
+		tt.giveUp.end(tt.reason, false)
 	}
 	notices, unhook := tt.notices, tt.unhook
 	tt.notices, tt.unhook = nil, nil
