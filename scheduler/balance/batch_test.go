@@ -125,9 +125,9 @@ func (f fickle) Key() string {
 }
 
 // A piece of no tasks was cut for a first one whose key changes, and that panicked.
-func TestGroupBatch_KeyThatChanges(t *testing.T) {
-	ctx := groupPatience(t)
-	g := groupOf(t, ByKey(), groupEngine(t), groupEngine(t))
+func TestBatch_KeyThatChanges(t *testing.T) {
+	ctx := soon(t)
+	g := groupOf(t, ByKey(), engineFor(t), engineFor(t))
 	tasks := make([]core.Task[int], 100)
 	for i := range tasks {
 		tasks[i] = fickle{new(int)}

@@ -21,7 +21,7 @@ type Entry struct {
 	once       once             // its task, if it runs once; else nil
 	series     *series          // nil if it runs once
 	delay      time.Duration    // of After
-	wall       bool             // it goes by the clock on the wall
+	wall       bool             // it goes by the wall clock
 
 	// Guarded by the timetable's mu.
 	ended      bool // it is no longer among the timetable's entries

@@ -27,7 +27,7 @@ func EveryWith[T any](tt *Timetable, period time.Duration, rules Rules, task cor
 	case rules.Jitter >= period:
 		return nil, invalidf("the jitter is %v, allowed is less than the period of %v", rules.Jitter, period)
 	}
-	return again(tt, period{time.Now(), every}, false, rules, task)
+	return again(tt, periodic{time.Now(), period}, false, rules, task)
 }
 
 // Cron runs task by a cron expression in a time zone: see [ParseCron] for both. It is an

@@ -168,7 +168,7 @@ func (tt *Timetable) arm() {
 	}
 }
 
-// wall returns what the clock on the wall shows, without a monotonic reading.
+// wall returns what the wall clock shows, without a monotonic reading.
 func (tt *Timetable) wall() (t time.Time) {
 	told := false
 	defer func() {

@@ -39,9 +39,9 @@ type periodic struct {
 	every time.Duration
 }
 
-func (p period) String() string { return "every " + p.every.String() }
+func (p periodic) String() string { return "every " + p.every.String() }
 
-func (p period) next(t time.Time) time.Time {
+func (p periodic) next(t time.Time) time.Time {
 	return p.start.Add(p.times(max(t.Sub(p.start), 0)/p.every + 1))
 }
 

@@ -74,7 +74,7 @@ type Timetable struct {
 	first, last *Entry     // the entries, in the order in which they came
 	added       uint64     // entries ever
 	due         *queue.DelayQueue[*Entry]
-	walls       int           // entries that go by the clock on the wall
+	walls       int           // entries that go by the wall clock
 	offset      time.Duration // how far that clock has moved against the monotonic one
 	timer       *time.Timer
 	armed       time.Time // when the timer fires; zero if it does not
@@ -100,7 +100,7 @@ type occurrence struct {
 
 // Config tells how a [Timetable] is made. The zero value works.
 type Config struct {
-	// Now tells the time on the wall. The default is time.Now. It is for tests of
+	// Now tells the wall clock time. The default is time.Now. It is for tests of
 	// what happens when the clock is set; delays and periods do not go by it. It must not
 	// call the timetable or its entries, nor runtime.Goexit. Where it panics the time since
 	// New counts.
