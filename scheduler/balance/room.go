@@ -21,40 +21,24 @@ import (
 // Who waits enters the list, has the hooks installed, and only then asks the engines. An
 // engine makes room first and calls its hooks then; both the room and the hooks are found
 // by looks that the engine's locks and Go's atomics order. So what the asking did not see
-// the hooks tell. A wake-up that comes before the sleep is kept in woken.
-//
-// # How to sleep
-//
-// A task that waits has to give its worker's slot to other work, and only core can do
-// that: in a wait for a future. So the one that sleeps submits a task to an engine that
-// is paused, the gate, which never runs it and has no goroutine, and awaits its future.
-// Who wakes it cancels the task.
+// the hooks tell. A wake-up that comes before the sleep is kept in the channel.
 type room struct {
 	waiting atomic.Int32
 
 	mu          sync.Mutex
 	first, last *waiter
-	made        sync.Once
-	gate        *core.Engine
 }
 
 // waiter is a submission that waits.
 type waiter struct {
-	// Guarded by room.mu.
-	prev, next *waiter
-	woken      bool
-	asleep     *core.Future[struct{}]
+	prev, next *waiter       // guarded by room.mu
+	wake       chan struct{} // a wake-up that has not been seen
 }
-
-// rest is the task that is never run.
-type rest struct{}
-
-func (rest) Execute(context.Context) (struct{}, error) { return struct{}{}, nil }
 
 // wait waits until an engine takes t, no engine is full any more and none takes it, or
 // ctx ends.
 func (g *Group) wait(ctx context.Context, t *submission) error {
-	w := &waiter{}
+	w := &waiter{wake: make(chan struct{}, 1)}
 	g.enter(w)
 	defer g.leave(w) // deferred, because a task's methods may panic
 	for {
@@ -68,8 +52,8 @@ func (g *Group) wait(ctx context.Context, t *submission) error {
 				return g.refuse(found.reasons...)
 			}
 		}
-		if err := g.room.sleep(ctx, w, g.name); err != nil {
-			return g.refuse(err)
+		if !w.sleep(ctx) {
+			return g.refuse(contextEnded(ctx))
 		}
 	}
 }
@@ -146,61 +130,24 @@ func (r *room) wake() {
 		return
 	}
 	r.mu.Lock()
-	var asleep *core.Future[struct{}]
-	if w := r.first; w != nil {
-		w.woken = true
-		asleep, w.asleep = w.asleep, nil
-	}
-	r.mu.Unlock()
-	if asleep != nil {
-		asleep.Cancel()
-	}
-}
-
-// sleep returns nil once w is woken, or the reason if ctx ended before.
-func (r *room) sleep(ctx context.Context, w *waiter, name string) error {
-	r.made.Do(func() { r.open(name) })
-	if r.wasWoken(w, nil) {
-		return nil
-	}
-	asleep, err := core.Submit(context.Background(), r.gate, rest{})
-	if err != nil {
-		return err
-	}
-	if r.wasWoken(w, asleep) {
-		asleep.Cancel()
-		return nil
-	}
-	_, err = core.AwaitAny(ctx, asleep)
-	r.wasWoken(w, nil)
-	if err != nil {
-		asleep.Cancel()
-		return contextEnded(ctx)
-	}
-	return nil
-}
-
-// wasWoken reports whether w was woken since the last call, and if not, notes what it is
-// about to await.
-func (r *room) wasWoken(w *waiter, asleep *core.Future[struct{}]) bool {
-	r.mu.Lock()
 	defer r.mu.Unlock()
-	woken := w.woken
-	w.woken, w.asleep = false, nil
-	if !woken {
-		w.asleep = asleep
+	if w := r.first; w != nil {
+		select {
+		case w.wake <- struct{}{}:
+		default: // it will look anyway
+		}
 	}
-	return woken
 }
 
-// open makes the gate.
-func (r *room) open(name string) {
-	gate, err := core.New(core.WithName(name+"'s waiting room"), core.WithWorkers(1), core.WithUnboundedQueue())
-	if err == nil {
-		err = gate.Pause()
-	}
-	if err != nil {
-		panic(err) // these options are valid
-	}
-	r.gate = gate
+// sleep waits for a wake-up. It reports false if ctx has ended before. A task that waits
+// gives its worker's slot to other work.
+func (w *waiter) sleep(ctx context.Context) (woken bool) {
+	core.Blocking(ctx, func() {
+		select {
+		case <-w.wake:
+			woken = true
+		case <-ctx.Done():
+		}
+	})
+	return woken
 }

@@ -16,8 +16,8 @@ type Delayed[T any] struct {
 	// Guarded by the timetable's mu; task alone is for who submits it, until settled.
 	task   core.Task[T]
 	future *core.Future[T]
-	err    error                  // why there is no future
-	moment *core.Future[struct{}] // resolved when this is settled; nil until somebody waits
+	err    error         // why there is no future
+	taken  chan struct{} // closed when this is settled; nil until somebody waits
 }
 
 // At runs task once at a time of the wall clock, at once if that has passed. The
@@ -73,8 +73,8 @@ func (o onceOnly[T]) settle(future any, err error) {
 	d := o.d
 	d.entry.settled, d.err, d.task = true, err, nil
 	d.future, _ = future.(*core.Future[T])
-	if d.moment != nil {
-		d.moment.Cancel()
+	if d.taken != nil {
+		close(d.taken)
 	}
 }
 
@@ -93,21 +93,27 @@ func (o onceOnly[T]) handBack() (any, func(to *Timetable, due time.Time) error) 
 // If ctx ends before that the error is a *core.WaitError. Inside a task, give the task's
 // context: the wait does not hold a worker up.
 func (d *Delayed[T]) Future(ctx context.Context) (*core.Future[T], error) {
+	if ctx == nil {
+		return nil, invalidf("the context given to Future or Await is nil: use context.Background")
+	}
 	tt := d.entry.tt
 	tt.mu.Lock()
-	if !d.entry.settled && d.moment == nil {
-		moment, err := tt.newMoment(d.entry.name)
-		if err != nil {
-			tt.mu.Unlock()
-			return nil, err
-		}
-		d.moment = moment
+	if !d.entry.settled && d.taken == nil {
+		d.taken = make(chan struct{})
 	}
-	moment := d.moment
+	taken := d.taken
 	tt.mu.Unlock()
-	if moment != nil {
-		if _, err := moment.Await(ctx); !moment.IsDone() {
-			return nil, err
+	if taken != nil {
+		ended := false
+		core.Blocking(ctx, func() {
+			select {
+			case <-taken:
+			case <-ctx.Done():
+				ended = true
+			}
+		})
+		if ended {
+			return nil, &core.WaitError{Engine: tt.name, Task: d.entry.name, Err: ending(ctx)}
 		}
 	}
 	tt.mu.Lock()
@@ -150,25 +156,6 @@ func (d *Delayed[T]) CancelCause(cause error) bool {
 
 // Entry returns the entry of the timetable, which tells when the task is due.
 func (d *Delayed[T]) Entry() *Entry { return &d.entry }
-
-// newMoment returns a future that is resolved by being cancelled. It belongs to an engine
-// that is paused for ever and so has no goroutine. A channel would do, but not for a task
-// that waits: of futures the engine knows that the waiter's slot can do other work
-// meanwhile. The caller holds mu.
-func (tt *Timetable) newMoment(task string) (*core.Future[struct{}], error) {
-	if tt.moments == nil {
-		moments, err := core.New(core.WithName(tt.name), core.WithWorkers(1), core.WithUnboundedQueue(), core.WithLogger(tt.config.Logger))
-		if err != nil {
-			return nil, err
-		}
-		if err := moments.Pause(); err != nil {
-			return nil, err
-		}
-		tt.moments = moments
-	}
-	nothing := core.Func(func(context.Context) (struct{}, error) { return struct{}{}, nil })
-	return core.SubmitWith(context.Background(), tt.moments, core.Attributes{Name: task}, nothing)
-}
 
 // Undone is a task that was to run once and was handed back by [Timetable.Stop] before it
 // was submitted.

@@ -1,6 +1,7 @@
 package timetable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -29,4 +30,13 @@ func stopError(engine string, cause error) error {
 		return fmt.Errorf("%w: engine %s", ErrStopped, engine)
 	}
 	return fmt.Errorf("%w: %w: engine %s", ErrStopped, cause, engine)
+}
+
+// ending is why ctx has ended. It matches the cause and the context's own error.
+func ending(ctx context.Context) error {
+	cause, own := context.Cause(ctx), ctx.Err()
+	if errors.Is(cause, own) {
+		return cause
+	}
+	return fmt.Errorf("%w (%w)", cause, own)
 }

@@ -2,7 +2,6 @@ package timetable
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -89,7 +88,6 @@ type Timetable struct {
 	reason      error        // why it has ended; nil while it runs
 	unhook      func()       // removes the hook from the engine
 	undone      []Undone
-	moments     *core.Engine
 }
 
 // occurrence is an entry whose time has come.
@@ -183,14 +181,11 @@ func (tt *Timetable) Stop() []Undone {
 		<-rested
 		tt.mu.Lock()
 	}
-	undone, moments := tt.undone, tt.moments
-	tt.undone, tt.moments = nil, nil
+	undone := tt.undone
+	tt.undone = nil
 	tt.mu.Unlock()
 	// The one that was being submitted came last.
 	slices.SortStableFunc(undone, func(a, b Undone) int { return a.Due.Compare(b.Due) })
-	if moments != nil {
-		_ = moments.Close(context.Background()) // it runs nothing, and nobody waits any more
-	}
 	return undone
 }
 
