@@ -148,11 +148,15 @@ func (w *worker) sleepFor(ctx context.Context, r *record) error {
 			return err
 		}
 		if !away {
-			w.giveUpSlot()
+			left := false
 			defer func() {
 				w.waits.Store(nil)
-				w.takeSlotBack()
+				if left {
+					w.takeSlotBack()
+				}
 			}()
+			w.giveUpSlot() // which does not return if the user's scheduler calls Goexit
+			left = true
 		}
 		if done, err := r.sleepUntil(ctx, requeued); done {
 			return err
@@ -225,6 +229,11 @@ func (r *record) leaveFor(w *worker) (entered bool, over <-chan struct{}) {
 			return false, nil
 		}
 	}
+	defer func() {
+		if !entered { // the user's scheduler has called Goexit
+			r.exitCall()
+		}
+	}()
 	w.giveUpSlot()
 	return true, nil
 }
@@ -232,8 +241,8 @@ func (r *record) leaveFor(w *worker) (entered bool, over <-chan struct{}) {
 // comeBack takes a slot back for the task, if it was given away.
 func (r *record) comeBack(w *worker, entered bool) {
 	if entered {
+		defer r.exitCall() // also if the user's scheduler calls Goexit
 		w.takeSlotBack()
-		r.exitCall()
 	}
 }
 
