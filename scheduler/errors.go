@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/uptutu/goman/core"
 )
@@ -14,4 +15,10 @@ var ErrDeadlineUnmeetable = errors.New("scheduler: the deadline cannot be met")
 // invalidf is an error that matches [core.ErrInvalid] and says what is allowed.
 func invalidf(format string, args ...any) error {
 	return fmt.Errorf("scheduler: "+format+": %w", append(args, core.ErrInvalid)...)
+}
+
+// isNil reports whether v is nil, or holds a nil pointer.
+func isNil(v any) bool {
+	value := reflect.ValueOf(v)
+	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
 }
