@@ -31,7 +31,7 @@ func makeNested[S core.Scheduler](outer string, inner func() (S, error)) (nested
 	if err != nil {
 		return nested{}, err
 	}
-	if core.Scheduler(s) == nil {
+	if isNil(s) {
 		return nested{}, invalidf("the function that makes the schedulers in a %s has returned none", outer)
 	}
 	return nested{inner: s}, nil
