@@ -102,7 +102,7 @@ func TestKeyed_OverPriority(t *testing.T) {
 }
 
 // gone lets many jobs come and go, and returns how much more memory is used than before.
-func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes) (kept int64) {
+func gone(t *testing.T, n int, s core.Scheduler, attributes func(i int) core.Attributes) (kept int64) {
 	t.Helper()
 	e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 	nothing := core.Func(func(context.Context) (int, error) { return 0, nil })
@@ -130,8 +130,7 @@ func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes
 	}
 	round(10_000)
 	before := heap()
-	n := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		n /= 10
 	}
 	round(n)
@@ -144,19 +143,23 @@ func gone(t *testing.T, s core.Scheduler, attributes func(i int) core.Attributes
 func TestMemory_AMillionKeysGone(t *testing.T) {
 	const most = 64 << 10
 	keyed := must(scheduler.NewKeyed(1, scheduler.NewFIFO))
-	if kept := gone(t, keyed, func(i int) core.Attributes { return core.Attributes{Key: fmt.Sprint(i)} }); kept > most || keyed.Keys() != 0 {
+	if kept := gone(t, 1_000_000, keyed, func(i int) core.Attributes { return core.Attributes{Key: fmt.Sprint(i)} }); kept > most || keyed.Keys() != 0 {
 		t.Errorf("Keyed: %d bytes are kept, and %d keys", kept, keyed.Keys())
 	}
 	fair := must(scheduler.NewFair())
-	if kept := gone(t, fair, func(i int) core.Attributes { return core.Attributes{Tenant: fmt.Sprint(i)} }); kept > most || fair.Tenants() != 0 {
+	if kept := gone(t, 1_000_000, fair, func(i int) core.Attributes { return core.Attributes{Tenant: fmt.Sprint(i)} }); kept > most || fair.Tenants() != 0 {
 		t.Errorf("Fair: %d bytes are kept, and %d tenants", kept, fair.Tenants())
 	}
 	priority := must(scheduler.NewPriority(scheduler.Aging(time.Second), scheduler.NewFIFO))
-	if kept := gone(t, priority, func(i int) core.Attributes { return core.Attributes{Priority: core.Priority(1 + i%4)} }); kept > most {
+	if kept := gone(t, 100_000, priority, func(i int) core.Attributes { return core.Attributes{Priority: core.Priority(1 + i%4)} }); kept > most {
 		t.Errorf("Priority: %d bytes are kept", kept)
 	}
-	deadline := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
-	if kept := gone(t, deadline, func(i int) core.Attributes { return core.Attributes{Name: fmt.Sprint(i)} }); kept > 3*most {
+	due := time.Now().Add(time.Hour)
+	deadline := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true, Of: func(core.Job) (time.Time, bool) {
+		due = due.Add(time.Millisecond) // another each time
+		return due, true
+	}}))
+	if kept := gone(t, 100_000, deadline, func(i int) core.Attributes { return core.Attributes{Name: fmt.Sprint(i)} }); kept > 3*most {
 		t.Errorf("Deadline: %d bytes are kept", kept) // a thousand names
 	}
 }
