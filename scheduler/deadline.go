@@ -38,7 +38,8 @@ import (
 type Deadline struct {
 	of   func(core.Job) (time.Time, bool)
 	jobs *queue.KeyHeap[int64, deadlined]
-	load *load // nil if nothing is refused
+	load *load    // nil if nothing is refused
+	dead core.Job // what Pop gave out last, if its entry was dead: its Completed comes next
 }
 
 // DeadlineConfig tells how a Deadline is made. The zero value is valid.
@@ -109,17 +110,16 @@ func (s *Deadline) Push(job core.Job) {
 
 // Pop implements core.Scheduler.
 func (s *Deadline) Pop(int) (core.Job, bool) {
-	for {
-		d, ok := s.jobs.TryPop()
-		if !ok || s.load == nil {
-			return d.job, ok
-		}
+	d, ok := s.jobs.TryPop()
+	if ok && s.load != nil {
 		s.load.left(d.due, d.cost)
-		if d.job.IsQueued() { // or else the entry is dead, and tells nothing
+		if d.job.IsQueued() {
 			s.start(d.job, d.cost)
-			return d.job, true
+		} else {
+			s.dead = d.job
 		}
 	}
+	return d.job, ok
 }
 
 // start counts a job that starts, unless its context has ended: then it will not run,
@@ -135,7 +135,11 @@ func (s *Deadline) Len() int { return s.jobs.Len() }
 
 // Completed implements core.Completer.
 func (s *Deadline) Completed(job core.Job) {
-	if s.load != nil {
+	switch {
+	case s.load == nil:
+	case job == s.dead: // it has not run: that tells nothing of how long tasks take
+		s.dead = core.Job{}
+	default:
 		s.load.completed(job)
 	}
 }
