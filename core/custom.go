@@ -291,7 +291,7 @@ func (e *Engine) sweepDeadScheduled() {
 
 // isDeadScheduled reports whether an entry of the scheduler is dead.
 func (e *Engine) isDeadScheduled(job Job) bool {
-	return !job.waits() || e.in.optional.stored[job] == 0
+	return !job.IsQueued() || e.in.optional.stored[job] == 0
 }
 
 // schedYielded tells the scheduler that the jobs of w are about to wait without a
@@ -305,6 +305,7 @@ func (e *Engine) schedYielded(w *worker) {
 	if s == nil {
 		s = &e.outside
 	}
+	w.yielded = w.yielded[:0] // nothing is left, unless Resumed has called Goexit
 	s.mu.Lock()
 	w.running(func(job Job) {
 		if !slices.Contains(w.unordered, job) {

@@ -97,7 +97,7 @@ func (e *Engine) countEntries() (stored int) {
 // in.mu.
 func (e *Engine) sweepDead() {
 	in := &e.in
-	dead := func(job Job) bool { return !job.waits() }
+	dead := func(job Job) bool { return !job.IsQueued() }
 	in.dead, in.look = 0, 0
 	in.queue.sweep(dead)
 	if in.queue.count == 0 {
@@ -109,13 +109,6 @@ func (e *Engine) sweepDead() {
 		s.mu.Unlock()
 	}
 	e.lot.mu.Unlock()
-}
-
-// waits reports whether an entry of the queue is live: a job that was neither claimed
-// nor retired.
-func (j Job) waits() bool {
-	r := j.record()
-	return !j.IsZero() && (r == nil || phase(r.state.Load()) == phaseQueued)
 }
 
 // take takes a queued job for good. It reports false if the entry is dead.
@@ -164,7 +157,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	best := ^uint64(0)
 	for _, s := range slots {
 		for i := s.first; i < s.end; i++ {
-			if s.batch[i].waits() {
+			if s.batch[i].IsQueued() {
 				if sequence := s.sequence + uint64(i); sequence < best {
 					place, best = &s.batch[i], sequence
 				}
@@ -174,7 +167,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	}
 	if place == nil {
 		e.in.queue.each(func(p *Job) bool {
-			if p.waits() {
+			if p.IsQueued() {
 				place = p
 			}
 			return place == nil
@@ -182,7 +175,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 	}
 	for i := 0; place == nil && i < len(slots); i++ {
 		slots[i].each(func(p *Job) bool {
-			if p.waits() {
+			if p.IsQueued() {
 				place = p
 			}
 			return place == nil
@@ -196,7 +189,7 @@ func (e *Engine) oldest(slots []*slot) (place *Job) {
 func (e *Engine) lowest(slots []*slot, p Priority) (place *Job) {
 	best := p
 	consider := func(entry *Job) bool {
-		if !entry.waits() {
+		if !entry.IsQueued() {
 			return true
 		}
 		if q := entry.Priority(); q < best || q == best && place != nil {

@@ -70,6 +70,14 @@ func (j Job) function() func() {
 // IsZero reports whether j is no job.
 func (j Job) IsZero() bool { return j.p == nil }
 
+// IsQueued reports whether j waits to be started. Where it does not, because it was
+// started, cancelled or discarded, an entry of it in the queue is dead. A plain
+// function, which cannot be cancelled, always does.
+func (j Job) IsQueued() bool {
+	r := j.record()
+	return !j.IsZero() && (r == nil || phase(r.state.Load()) == phaseQueued)
+}
+
 // Attributes returns what the caller gave, completed by what the task brought,
 // without the engine's defaults. It is a copy, but for the map of labels. A
 // plain function has none.

@@ -82,13 +82,20 @@ func (s *faulty) Sweep(drop func(core.Job) bool) {
 
 func (s *faulty) Resized(int) { s.call("Resized")() }
 
+func (s *faulty) Refuse(core.Job) error { s.call("Refuse")(); return nil }
+
+func (s *faulty) Yielded(core.Job) { s.call("Yielded")() }
+
+func (s *faulty) Resumed(core.Job) { s.call("Resumed")() }
+
 // bare hides the optional interfaces of a scheduler.
 type bare struct{ core.Scheduler }
 
 // A method of the scheduler that ends its goroutine takes no lock with it: the
 // others go on, the figures are right, and the engine comes to its end.
 func TestScheduler_GoexitLeavesNothingLocked(t *testing.T) {
-	for _, method := range []string{"Push", "Pop", "Len", "Completed", "Claim", "Sweep", "Resized"} {
+	for _, method := range []string{"Push", "Pop", "Len", "Completed", "Claim", "Sweep", "Resized",
+		"Refuse", "Yielded", "Resumed"} {
 		for _, times := range []int32{1, 3, 1 << 30} {
 			t.Run(fmt.Sprint(method, "/", times), func(t *testing.T) {
 				goexits(t, method, times)
@@ -280,7 +287,7 @@ func TestScheduler_CloseWithHeldJobs(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			var failing atomic.Bool
 			inner := &faulty{before: func(m string) {
-				if m == "Push" || !failing.Load() {
+				if m == "Push" || m == "Refuse" || !failing.Load() {
 					return
 				}
 				if how == "exits" {

@@ -148,11 +148,15 @@ func (w *worker) sleepFor(ctx context.Context, r *record) error {
 			return err
 		}
 		if !away {
-			w.giveUpSlot()
+			left := false
 			defer func() {
 				w.waits.Store(nil)
-				w.takeSlotBack()
+				if left {
+					w.takeSlotBack()
+				}
 			}()
+			w.giveUpSlot() // which does not return if the user's scheduler calls Goexit
+			left = true
 		}
 		if done, err := r.sleepUntil(ctx, requeued); done {
 			return err
@@ -173,6 +177,72 @@ func (r *record) enterCall(w *worker) bool {
 		if !point.Fail(point.EnterCall) && r.state.CompareAndSwap(old, old|flagBusy) {
 			return true
 		}
+	}
+}
+
+// leaveSlot gives the slot of the task that ctx belongs to, of whatever engine, to
+// other work for the time of a call that sleeps. It returns the function that takes
+// a slot back. If another goroutine of the task is inside such a call, that one's end
+// gives the slot back to the task, and from then on it is this call that leaves it.
+func leaveSlot(ctx context.Context) (back func()) {
+	r := taskOf(ctx)
+	if r == nil {
+		return func() {}
+	}
+	state := r.state.Load()
+	if phase(state) != phaseRunning {
+		return func() {}
+	}
+	w := r.engine().worker(runner(state))
+	entered, over := r.leaveFor(w)
+	if over == nil {
+		return func() { r.comeBack(w, entered) }
+	}
+	// The caller sleeps in a way of its own, so another goroutine watches.
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for over != nil {
+			select {
+			case <-over:
+				entered, over = r.leaveFor(w)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-ended
+		r.comeBack(w, entered)
+	}
+}
+
+// leaveFor gives the slot of w, which runs r, away. If another call of r uses the slot
+// it returns the channel that is closed when that is over.
+func (r *record) leaveFor(w *worker) (entered bool, over <-chan struct{}) {
+	for !r.enterCall(w) {
+		if over = r.callOver(); over != nil {
+			return false, over
+		}
+		if state := r.state.Load(); phase(state) != phaseRunning || runner(state) != w.id {
+			return false, nil
+		}
+	}
+	defer func() {
+		if !entered { // the user's scheduler has called Goexit
+			r.exitCall()
+		}
+	}()
+	w.giveUpSlot()
+	return true, nil
+}
+
+// comeBack takes a slot back for the task, if it was given away.
+func (r *record) comeBack(w *worker, entered bool) {
+	if entered {
+		defer r.exitCall() // also if the user's scheduler calls Goexit
+		w.takeSlotBack()
 	}
 }
 

@@ -29,7 +29,9 @@
 // What is outermost counts first: in a Priority of Keyed ones the order of a key holds
 // within one priority.
 //
-// A scheduler serves one engine, which calls its methods one at a time under its lock.
+// All are made by their functions; only a FIFO and a LIFO can be used as they come. A
+// scheduler serves one engine, which calls its methods one at a time under its lock: do
+// not give the same one, or the option with it, to a second engine.
 // So none of them has a lock of its own, and each says in its documentation how long a
 // job waits at most, what it costs and what memory it takes. All are tested by package
 // schedulertest, alone and in pairs; yours can be, too.

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,8 @@ import (
 // turn at the latest, and between two turns of a tenant each other one starts no more
 // jobs than its weight. That holds for tenants that are neither at their limit nor
 // held back by their own scheduler, and counts entries of cancelled jobs, of which
-// there are never more than live ones, but for 64.
+// there are never more than live ones, but for 64. Jobs that are run in place by who
+// waits for them count too: if they are more than the weight, turns are passed over.
 //
 // Cost: a look-up of the tenant for each Push and end, and the turn, at any number of
 // tenants (BenchmarkScheduler); ByTime two looks at the clock. Memory: about 200 bytes
@@ -84,6 +86,10 @@ type FairConfig struct {
 
 // MaxWeight is the largest weight of a tenant.
 const MaxWeight = 1 << 20
+
+// maxQuantum, 36 minutes, times MaxWeight does not overflow. Jobs that usually take
+// longer take several turns for it.
+const maxQuantum = math.MaxInt64 / MaxWeight / 4
 
 // tenant is one that has a job.
 type tenant struct {
@@ -149,13 +155,15 @@ func (s *Fair) Push(job core.Job) {
 	if err != nil {
 		panic(err) // a new job was refused before; this one is run again
 	}
-	t.jobs.Push(job)
 	if !known {
 		s.tenants[t.name] = t
 		s.most = max(s.most, len(s.tenants))
 	}
-	s.recount(t)
-	s.place(t, true)
+	defer func() { // also if it panics: it may have stored job
+		s.recount(t)
+		s.place(t, true)
+	}()
+	t.jobs.Push(job)
 }
 
 // tenant returns the tenant of job, made if need be, but not kept yet.
@@ -196,7 +204,7 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 		if !s.turn {
 			s.turn = true
 			if s.turns++; s.turns >= s.ready.count { // the same for all in a round
-				s.turns, s.quantum = 0, max(s.usual, 1)
+				s.turns, s.quantum = 0, min(max(s.usual, 1), maxQuantum)
 			}
 			t.credit += s.share(t)
 		}
@@ -331,14 +339,7 @@ func (s *Fair) forget(t *tenant) {
 	if s.spare == nil {
 		s.spare = t.jobs
 	}
-	if s.most >= 128 && len(s.tenants) <= s.most/8 { // a map does not shrink
-		s.most = len(s.tenants)
-		tenants := make(map[string]*tenant, s.most)
-		for name, t := range s.tenants {
-			tenants[name] = t
-		}
-		s.tenants = tenants
-	}
+	s.tenants = shrunk(s.tenants, &s.most)
 }
 
 // move puts a tenant at the end of a list, or of none. Its turn is over if it has one;

@@ -18,13 +18,16 @@ import (
 //
 // A task that is run again (core.Again) goes to the end of its lane. With one at a
 // time a task that waits for one of its own key that stands behind it would wait for
-// ever: it is given core.ErrDeadlock. With more at a time a task that waits inside
+// ever: it is given core.ErrDeadlock. Nobody tells it so where it waits by
+// core.AwaitAny, or for room in a queue that is full of its own key's tasks: give such
+// a wait an end. With more at a time a task that waits inside
 // does not count, so the next may start; when it goes on there may be one too many
 // until another has ended. A Keyed within a Keyed makes no sense.
 //
 // Waiting: a task waits for those of its key before it, and then as the nested
 // scheduler says. Cost: a look-up of the key for each Push, Pop and end; the built-in
-// scheduler's time and about as much (BenchmarkScheduler). Memory: about 150 bytes for
+// scheduler's time and about as much (BenchmarkScheduler); and a look at each of the tasks
+// of its key that may run, so that thousands at a time are dear. Memory: about 150 bytes for
 // a key that has tasks, none for one that has not. With many keys that are gone, the
 // memory returns to its base.
 type Keyed struct {
@@ -80,6 +83,9 @@ func (s *Keyed) Push(job core.Job) {
 	if l != nil && (l.waiting.count > 0 || l.full(s.perKey)) {
 		l.waiting.push(job)
 		s.waiting++
+		if len(l.out) == 0 { // those before it could not enter: see advance
+			s.advance(l)
+		}
 		return
 	}
 	s.jobs.Push(job) // which may panic: then the lane does not know of job
@@ -165,7 +171,10 @@ func (s *Keyed) leave(l *lane, p *place) {
 	}
 	for i := range l.out {
 		if &l.out[i] == p {
-			l.out = slices.Delete(l.out, i, i+1)
+			last := len(l.out) - 1 // their order does not matter
+			l.out[i] = l.out[last]
+			l.out[last] = place{}
+			l.out = l.out[:last]
 			return
 		}
 	}
@@ -174,9 +183,10 @@ func (s *Keyed) leave(l *lane, p *place) {
 // advance lets the next jobs of a lane start, and drops a lane without any.
 func (s *Keyed) advance(l *lane) {
 	for l.waiting.count > 0 && !l.full(s.perKey) {
-		job := l.waiting.popFirst()
+		job := *l.waiting.at(0)
+		s.jobs.Push(job) // which may panic: then job stays where it is
+		l.waiting.popFirst()
 		s.waiting--
-		s.jobs.Push(job)
 		l.out = append(l.out, place{job: job})
 	}
 	if len(l.out) == 0 && l.waiting.count == 0 {
@@ -190,12 +200,7 @@ func (s *Keyed) drop(l *lane) {
 		l.key = ""
 		s.spare = append(s.spare, l)
 	}
-	if s.most >= 128 && len(s.lanes) <= s.most/8 { // a map does not shrink
-		s.most = len(s.lanes)
-		lanes := make(map[string]*lane, s.most)
-		maps.Copy(lanes, s.lanes)
-		s.lanes = lanes
-	}
+	s.lanes = shrunk(s.lanes, &s.most)
 }
 
 // Claim implements core.Claimer.

@@ -20,6 +20,7 @@ type load struct {
 	// tree of which the empty parts are left out (P. Fenwick, A New Data Structure
 	// for Cumulative Frequency Tables, 1994, with four children).
 	sums map[sumKey]sum
+	most int // entries at once since the map was made
 
 	running map[core.Job]startedJobs
 	count   int64 // jobs that run
@@ -38,16 +39,17 @@ type sum struct{ jobs, cost int64 }
 
 func (s sum) plus(other sum) sum { return sum{s.jobs + other.jobs, s.cost + other.cost} }
 
-type sumKey struct {
-	level int8
-	n     uint32
-}
+// sumKey is a level and, in its lower bits, a number.
+type sumKey uint64
+
+func keyOf(level int, n uint64) sumKey { return sumKey(uint64(level)<<loadBits | n) }
 
 const (
-	loadTick   = time.Millisecond // 2^32 of them are 49 days
-	loadLevels = 16               // of 2 bits each
-	loadNames  = 1000             // at most so many names are told apart
-	loadSeen   = 8                // so many tasks make an estimate
+	loadTick   = time.Millisecond
+	loadBits   = 40           // 2^40 ticks are 34 years
+	loadLevels = loadBits / 2 // of 2 bits each
+	loadNames  = 1000         // at most so many names are told apart
+	loadSeen   = 8            // so many tasks make an estimate
 )
 
 func newLoad() *load {
@@ -71,9 +73,9 @@ func (l *load) usual(job core.Job) (cost int64, known bool) {
 
 // tick returns the tick in which a deadline lies; those that are past are in the
 // first, those that are too far away in the last.
-func (l *load) tick(due int64) uint32 {
+func (l *load) tick(due int64) uint64 {
 	d := (due/int64(loadTick) - l.began.UnixNano()/int64(loadTick))
-	return uint32(min(max(d, 0), 1<<32-1))
+	return uint64(min(max(d, 0), 1<<loadBits-1))
 }
 
 // queued notes that a job is queued, and left that it is no more.
@@ -82,8 +84,8 @@ func (l *load) left(due, cost int64)   { l.add(due, sum{-1, -cost}) }
 
 func (l *load) add(due int64, change sum) {
 	n := l.tick(due)
-	for level := range int8(loadLevels) {
-		key := sumKey{level, n}
+	for level := range loadLevels {
+		key := keyOf(level, n)
 		if changed := l.sums[key].plus(change); changed.jobs == 0 {
 			delete(l.sums, key)
 		} else {
@@ -91,15 +93,17 @@ func (l *load) add(due int64, change sum) {
 		}
 		n >>= 2
 	}
+	l.most = max(l.most, len(l.sums))
+	l.sums = shrunk(l.sums, &l.most)
 }
 
 // before returns how long a job with that deadline has to wait.
 func (l *load) before(due int64, now time.Time) int64 {
 	n := l.tick(due)
-	ahead := l.sums[sumKey{0, n}] // those of the same tick count as earlier
-	for level := range int8(loadLevels) {
+	ahead := l.sums[keyOf(0, n)] // those of the same tick count as earlier
+	for level := range loadLevels {
 		for i := range n & 3 {
-			ahead = ahead.plus(l.sums[sumKey{level, n&^3 | i}])
+			ahead = ahead.plus(l.sums[keyOf(level, n&^3|i)])
 		}
 		n >>= 2
 	}

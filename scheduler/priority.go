@@ -19,10 +19,13 @@ import (
 // tasks wait at most until all have started that were there when they came or came
 // within 3·d after: what comes later stands behind them. (Where a level's own
 // scheduler is not first in, first out, that holds for the number of jobs that the
-// level has started.)
+// level has started. A task that was run in place by who waits for it gives its time to
+// those that came after it.)
 //
 // With Reserve workers are kept free for a level and those above it: what is urgent
-// then finds a worker at once, and not only a better place in the queue.
+// then finds a worker at once, and not only a better place in the queue. That holds for
+// tasks that do not wait inside: one that does gives its worker away, and takes
+// one when it goes on, whatever is kept.
 //
 // Cost: that of the levels' schedulers, and a few nanoseconds; with Aging, a look at
 // the clock for each Push (BenchmarkScheduler). Memory: theirs; with Aging, 8 bytes a
@@ -38,6 +41,9 @@ type Priority struct {
 	reserve reserve
 }
 
+// agingMax is as good as for ever, 36 years, and so small that no sum of times overflows.
+const agingMax = math.MaxInt64 / 8
+
 // levels is the number of priorities; 0 is Low.
 const levels = int(core.Critical)
 
@@ -46,9 +52,10 @@ type PriorityConfig struct {
 	// Aging is the time in which a waiting job rises by a level; 0 is strict.
 	Aging time.Duration
 	// Reserve tells how many workers are kept for a level and those above it. What
-	// lies below it never runs on more than the others at a time, of which one is
+	// lies below it starts on no more than the others at a time, of which one is
 	// always left. A task that waits inside does not count, one that is run in
-	// place by who waits for it neither. Nothing can be kept for Low.
+	// place by who waits for it neither; when a task goes on after a wait, there may be
+	// too many until another has ended. Nothing can be kept for Low.
 	Reserve map[core.Priority]int
 }
 
@@ -90,10 +97,10 @@ func NewPriority[S core.Scheduler](cfg PriorityConfig, inner func() (S, error)) 
 		}
 		return nil, invalidf("an aging of %v: allowed is more than 0, or Strict for none", cfg.Aging)
 	}
-	s := &Priority{aging: int64(cfg.Aging), start: time.Now()}
+	s := &Priority{aging: min(int64(cfg.Aging), agingMax), start: time.Now()}
 	for level, n := range cfg.Reserve {
 		if level <= core.Low || level > core.Critical {
-			return nil, invalidf("workers kept for %v: allowed are Normal, High and Critical", level)
+			return nil, invalidf("workers kept for %v (%d): allowed are Normal, High and Critical", level, uint8(level))
 		}
 		if n < 0 || n > core.MaxWorkers {
 			return nil, invalidf("%d workers kept for %v: allowed are 0 to %d", n, level, core.MaxWorkers)
@@ -114,10 +121,11 @@ func levelOf(job core.Job) int { return int(job.Priority()) - 1 }
 // Push implements core.Scheduler.
 func (s *Priority) Push(job core.Job) {
 	i := levelOf(job)
-	s.level[i].Push(job)
 	if s.aging > 0 {
 		s.came[i].push(int64(time.Since(s.start)))
+		defer s.settle(i) // if the level panics, it may have stored job or not
 	}
+	s.level[i].Push(job)
 }
 
 // Pop implements core.Scheduler.
@@ -171,8 +179,9 @@ func (s *Priority) popOldest(worker int) (core.Job, bool) {
 	}
 }
 
-// settle keeps one time for each job of the level, after some have been removed.
-// The newest times go: so no job that is left counts as younger than it is.
+// settle keeps one time for each job of the level, after some have been removed that
+// came nobody knows when. The newest times go: so no job that is left counts as younger
+// than it is.
 func (s *Priority) settle(i int) {
 	if s.aging == 0 {
 		return
@@ -211,7 +220,19 @@ func (s *Priority) Claim(job core.Job) (holder core.Job, ok bool) {
 // Sweep implements core.Sweeper. Among levels the lower ones come first.
 func (s *Priority) Sweep(drop func(core.Job) bool) {
 	for i := range s.level {
-		s.level[i].Sweep(drop)
+		if s.aging == 0 {
+			s.level[i].Sweep(drop)
+			continue
+		}
+		// The times of those that go, if the level comes in the order in which they came.
+		dropped := make([]bool, 0, s.came[i].count)
+		s.level[i].Sweep(func(job core.Job) bool {
+			d := drop(job)
+			dropped = append(dropped, d)
+			return d
+		})
+		at := -1
+		s.came[i].deleteFunc(func(int64) bool { at++; return at < len(dropped) && dropped[at] })
 		s.settle(i)
 	}
 }

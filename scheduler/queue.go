@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"slices"
+
 	"github.com/uptutu/goman/core"
 	"github.com/uptutu/goman/queue"
 )
@@ -13,9 +15,9 @@ import (
 // queue.KeyHeap, is enough, since the engine calls a scheduler one call at a time.
 //
 // Waiting: as the queue says. A job that finds the queue full waits outside, and
-// enters, first come, first served, as soon as there is room: a scheduler refuses
+// enters, first come, first served, before the next one leaves: a scheduler refuses
 // nothing for lack of room, so the queue should be at least as large as the engine's
-// queue capacity. Cost and memory: those of the queue, and those of FIFO for what
+// queue capacity. What the queue does not take even when it is empty starts then. Cost and memory: those of the queue, and those of FIFO for what
 // waits outside. To sweep it, all jobs are taken out and put back.
 type Queue struct {
 	jobs    queue.Queue[core.Job]
@@ -44,9 +46,11 @@ func (s *Queue) Push(job core.Job) {
 
 // Pop implements core.Scheduler.
 func (s *Queue) Pop(worker int) (core.Job, bool) {
-	job, ok := s.jobs.TryPop()
-	s.enter()
-	return job, ok
+	s.enter() // first: what has been popped would be lost if this panicked
+	if job, ok := s.jobs.TryPop(); ok {
+		return job, true
+	}
+	return s.outside.Pop(worker)
 }
 
 // enter lets in who waits outside, as far as there is room.
@@ -71,7 +75,6 @@ func (s *Queue) Sweep(drop func(core.Job) bool) {
 	}
 	defer func() { // also if drop panics
 		s.putBack(append(kept, all...))
-		s.enter()
 	}()
 	for len(all) > 0 {
 		job := all[0]
@@ -85,19 +88,24 @@ func (s *Queue) Sweep(drop func(core.Job) bool) {
 
 // putBack stores jobs that came out in this order so that they come out in it again.
 // Most queues do that if they are stored in it; a stack wants the last one first. So
-// the first two are tried.
+// two are tried, which must not be the same function. What the queue does not take back
+// goes outside, before those that are there.
 func (s *Queue) putBack(jobs []core.Job) {
-	if len(jobs) > 1 && s.jobs.TryPush(jobs[0]) && s.jobs.TryPush(jobs[1]) {
+	later := s.outside
+	s.outside = FIFO{}
+	other := slices.IndexFunc(jobs, func(job core.Job) bool { return job != jobs[0] })
+	if other > 0 && s.jobs.TryPush(jobs[0]) {
+		s.jobs.TryPush(jobs[other])
 		first, _ := s.jobs.TryPop()
-		second, _ := s.jobs.TryPop()
-		if first == jobs[1] && second == jobs[0] {
-			for i := len(jobs) - 1; i >= 0; i-- {
-				s.jobs.TryPush(jobs[i])
-			}
-			return
+		s.jobs.TryPop()
+		if first != jobs[0] {
+			slices.Reverse(jobs)
 		}
 	}
 	for _, job := range jobs {
-		s.jobs.TryPush(job) // there is room: it has been there
+		s.Push(job)
+	}
+	for job, ok := later.Pop(0); ok; job, ok = later.Pop(0) {
+		s.outside.Push(job)
 	}
 }

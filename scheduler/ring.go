@@ -1,5 +1,7 @@
 package scheduler
 
+import "maps"
+
 // ring is a list with two ends in one slice. It grows by doubling, and becomes half
 // as large when three quarters are empty. The zero ring is empty and holds no memory.
 type ring[T any] struct {
@@ -69,4 +71,16 @@ func (r *ring[T]) resize(length int) {
 		buffer[i] = *r.at(i)
 	}
 	r.buffer, r.first = buffer, 0
+}
+
+// shrunk returns m, or a copy of it if it has become much smaller than the most that it
+// held, since a map keeps its memory.
+func shrunk[K comparable, V any](m map[K]V, most *int) map[K]V {
+	if *most < 128 || len(m) > *most/8 {
+		return m
+	}
+	*most = len(m)
+	smaller := make(map[K]V, len(m))
+	maps.Copy(smaller, m)
+	return smaller
 }
