@@ -60,8 +60,8 @@ func (a absence) end() {
 		a.entered = a.watch.end()
 	}
 	if a.entered {
+		defer a.r.exitCall() // also if the user's scheduler calls Goexit
 		a.w.takeSlotBack()
-		a.r.exitCall()
 	}
 }
 
@@ -105,6 +105,11 @@ func (r *record) leaveFor(w *worker) (entered bool, over <-chan struct{}) {
 			return false, nil
 		}
 	}
+	defer func() {
+		if !entered { // the user's scheduler has called Goexit
+			r.exitCall()
+		}
+	}()
 	w.giveUpSlot()
 	return true, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/scheduler"
 )
 
@@ -62,7 +63,7 @@ func TestLimits_Chaos(t *testing.T) {
 // any tells that AwaitAny may be used, which finds no rings out.
 func chaos(t *testing.T, s core.Scheduler, seed uint64, any bool) {
 	const producers, each = 4, 40
-	e := engineFor(t, core.WithWorkers(3), core.WithUnboundedQueue(), core.WithScheduler(s))
+	e := coretest.New(t, core.WithWorkers(3), core.WithUnboundedQueue(), core.WithScheduler(s))
 	ctx := soon(t)
 	var started, ended atomic.Int64
 	attributes := func(n uint64) core.Attributes {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/scheduler"
 )
 
@@ -30,7 +31,7 @@ func slow(t *testing.T, e *core.Engine, name string, within time.Duration) (*cor
 func TestDeadline_RefuseAfterMonths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
-		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 		for range 8 {
 			must(slow(t, e, "", 0))
 		}
@@ -90,7 +91,7 @@ func TestDeadline_RefuseLearnsFromRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := must(scheduler.NewDeadlineWith(scheduler.DeadlineConfig{Refuse: true}))
-				e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+				e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 				for range 8 {
 					must(slow(t, e, "s", 0))
 				}

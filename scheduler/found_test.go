@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/queue"
 	"github.com/uptutu/goman/scheduler"
 )
@@ -87,7 +88,7 @@ func (s *storesAndPanics) Push(job core.Job) {
 func TestPriority_AgingInnerPanics(t *testing.T) {
 	inner := func() (*storesAndPanics, error) { return new(storesAndPanics), nil }
 	s := must(scheduler.NewPriority(scheduler.Aging(time.Second), inner))
-	e := engineFor(t, core.WithWorkers(1), core.WithScheduler(s), core.WithLogger(slog.New(slog.DiscardHandler)))
+	e := coretest.New(t, core.WithWorkers(1), core.WithScheduler(s), core.WithLogger(slog.New(slog.DiscardHandler)))
 	if err := e.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestFair_ByTimeOfHours(t *testing.T) {
 				return 1
 			},
 		}, scheduler.NewFIFO))
-		e := engineFor(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
+		e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(s))
 		if err := e.Pause(); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +168,7 @@ func (s *fickle) Push(job core.Job) {
 func TestKeyed_InnerPanics(t *testing.T) {
 	inner := new(fickle)
 	s := must(scheduler.NewKeyed(1, func() (*fickle, error) { return inner, nil }))
-	e := engineFor(t, core.WithWorkers(1), core.WithScheduler(s), core.WithLogger(slog.New(slog.DiscardHandler)))
+	e := coretest.New(t, core.WithWorkers(1), core.WithScheduler(s), core.WithLogger(slog.New(slog.DiscardHandler)))
 	l := new(runs)
 	submit := func(name string) *core.Future[int] {
 		return must(core.SubmitWith(soon(t), e, core.Attributes{Key: "k"}, l.task(name)))
