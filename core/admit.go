@@ -80,6 +80,7 @@ const (
 	reasonContext
 	reasonFull
 	reasonDiscard
+	reasonScheduler
 	reasonInternal
 	reasons
 )
@@ -87,6 +88,9 @@ const (
 // refuse counts a refusal and returns it as an error. The function that submits
 // tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
+	if t, ok := err.(*turnedAway); ok {
+		why, err = reasonScheduler, t.error
+	}
 	e.rejected[why].Add(1)
 	return e.refusal(err)
 }

@@ -54,7 +54,7 @@ func TestConfig_E_CORE_14_Sizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			e, err := core.New(c.option)
-			if e != nil || !errors.Is(err, core.ErrConfig) || !contains(err.Error(), c.parts...) {
+			if e != nil || !errors.Is(err, core.ErrConfig) || !errors.Is(err, core.ErrInvalid) || !contains(err.Error(), c.parts...) {
 				t.Errorf("%v, %v", e, err)
 			}
 			if grown := heap() - before; grown > 1<<20 {

@@ -81,8 +81,14 @@ func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
 		e.reportFailed(&c, err)
 		return err
 	}
-	return c.err
+	if c.err != nil {
+		return &turnedAway{c.err}
+	}
+	return nil
 }
+
+// turnedAway is the error of a Refuser, on its way to refuse.
+type turnedAway struct{ error }
 
 // schedPush stores job, or says why it is refused.
 func (e *Engine) schedPush(job Job) error {

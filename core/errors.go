@@ -13,8 +13,9 @@ import (
 var (
 	// ErrInvalid: an argument that can never be right, such as a nil task.
 	ErrInvalid = errors.New("core: invalid argument")
-	// ErrConfig: a configuration that New or Reconfigure refuses.
-	ErrConfig = errors.New("core: invalid configuration")
+	// ErrConfig: a configuration that New or Reconfigure refuses. It matches ErrInvalid
+	// too.
+	ErrConfig error = configError{}
 	// ErrQueueFull: the queue has no room and the policy is not to wait for it.
 	ErrQueueFull = errors.New("core: queue is full")
 	// ErrClosed: Shutdown or Close has begun; no new work is accepted.
@@ -53,6 +54,11 @@ var (
 	// that runs it, and cannot wait for itself.
 	ErrInsideTask = errors.New("core: a task cannot wait for its own engine to end")
 )
+
+type configError struct{}
+
+func (configError) Error() string        { return "core: invalid configuration" }
+func (configError) Is(target error) bool { return target == ErrInvalid }
 
 // deadlineError is a sentinel that is a deadline as well.
 type deadlineError struct{ text string }

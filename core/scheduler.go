@@ -90,7 +90,7 @@ type Refuser interface {
 	// Refuse is called before the first Push of a job, when there is room for it or
 	// another job would give its place up; with an error, none does. The error refuses
 	// the job: it is the Reason of the *RefusedError that the submitter is given, and
-	// Rejections.Internal counts it. A Refuse that panics refuses the job as a Push
+	// Rejections.Refused counts it. A Refuse that panics refuses the job as a Push
 	// that panics does. A job that is run again is not asked about.
 	Refuse(job Job) error
 }

@@ -119,8 +119,8 @@ func TestScheduler_Refuser(t *testing.T) {
 	if s.asked != 10 {
 		t.Errorf("Refuse was called %d times, want 10", s.asked)
 	}
-	if got := e.Stats().Rejected.Internal; got != 5 {
-		t.Errorf("%d rejected, want 5", got)
+	if got := e.Stats().Rejected; got.Refused != 4 || got.Internal != 1 {
+		t.Errorf("%d refused and %d by a panic, want 4 and 1", got.Refused, got.Internal)
 	}
 }
 

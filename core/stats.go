@@ -78,12 +78,13 @@ type Rejections struct {
 	Context  uint64 // the caller's context ended
 	Full     uint64 // no room in the queue
 	Discard  uint64 // Go under RejectDiscardNewest
-	Internal uint64 // the scheduler or the OnFull function failed, or a Refuser refused
+	Refused  uint64 // by a Refuser among schedulers
+	Internal uint64 // the scheduler or the OnFull function failed
 }
 
 // Total returns the sum.
 func (r Rejections) Total() uint64 {
-	return r.Invalid + r.Closed + r.Context + r.Full + r.Discard + r.Internal
+	return r.Invalid + r.Closed + r.Context + r.Full + r.Discard + r.Refused + r.Internal
 }
 
 // Ended returns how many tasks have ended.
@@ -249,6 +250,7 @@ func (e *Engine) Stats() Stats {
 		Context:  e.rejected[reasonContext].Load(),
 		Full:     e.rejected[reasonFull].Load(),
 		Discard:  e.rejected[reasonDiscard].Load(),
+		Refused:  e.rejected[reasonScheduler].Load(),
 		Internal: e.rejected[reasonInternal].Load(),
 	}
 	return s

@@ -43,8 +43,8 @@ func RoundRobin() Balancer { return Balancer{kind: roundRobin} }
 // costs what one of [RoundRobin] does.
 //
 // The shares are exact in each round where the weights are whole numbers and their sum,
-// divided by their greatest common divisor, is at most [MaxRound]; the round is as long
-// as that sum. Otherwise a round has MaxRound turns and a share is right to one turn of
+// divided by their greatest common divisor, is at most 4,096; the round is as long
+// as that sum. Otherwise a round has 4,096 turns and a share is right to one turn of
 // them; an engine that is due less than one has one, at the expense of the others.
 //
 // The algorithm is that of nginx, "upstream: smooth weighted round-robin balancing"

@@ -26,7 +26,7 @@ func groupFor(b *testing.B, balancer Balancer, n int) *Group {
 		}
 		c.Engines, c.Weights = append(c.Engines, e), append(c.Weights, float64(i%3+1))
 	}
-	g, err := NewGroup(c)
+	g, err := New(c)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func BenchmarkFull(b *testing.B) {
 			for range 2 {
 				c.Engines = append(c.Engines, engineFor(b, core.WithWorkers(1), core.WithQueueCapacity(64)))
 			}
-			g, err := NewGroup(c)
+			g, err := New(c)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func TestGroup_E_SCH_10_NewGroupNamesEveryFault(t *testing.T) {
 		"several": {Config{Engines: []*core.Engine{none, good, good, closed}, Weights: []float64{0}, Balancer: ByFunc(nil)},
 			[]error{core.ErrInvalid, ErrMember, core.ErrClosed}, "Weights[0]"},
 	} {
-		g, err := NewGroup(c.config)
+		g, err := New(c.config)
 		if g != nil || !errors.Is(err, core.ErrConfig) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, %v", name, g, err)
 		}
@@ -52,11 +52,11 @@ func TestGroup_E_SCH_10_Weights(t *testing.T) {
 	for _, balancer := range allBalancers() {
 		e, other := engineFor(t), engineFor(t)
 		for _, w := range badWeights {
-			if _, err := NewGroup(Config{Balancer: balancer, Engines: []*core.Engine{e}, Weights: []float64{w}}); !errors.Is(err, core.ErrConfig) || !errors.Is(err, core.ErrInvalid) {
-				t.Errorf("%v: NewGroup with the weight %v: %v", balancer, w, err)
+			if _, err := New(Config{Balancer: balancer, Engines: []*core.Engine{e}, Weights: []float64{w}}); !errors.Is(err, core.ErrConfig) || !errors.Is(err, core.ErrInvalid) {
+				t.Errorf("%v: New with the weight %v: %v", balancer, w, err)
 			}
 		}
-		g, err := NewGroup(Config{Balancer: balancer, Engines: []*core.Engine{e}, Weights: []float64{2}})
+		g, err := New(Config{Balancer: balancer, Engines: []*core.Engine{e}, Weights: []float64{2}})
 		if err != nil {
 			t.Fatal(err)
 		}

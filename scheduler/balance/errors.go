@@ -147,7 +147,7 @@ func (g *Group) refuse(reasons ...error) error {
 
 // errNoGroup is the error of all calls on a group that is nil or zero.
 func errNoGroup() error {
-	return &Error{Reasons: []error{fmt.Errorf("%w: the group is nil or was not made by NewGroup", core.ErrInvalid)}}
+	return &Error{Reasons: []error{fmt.Errorf("%w: the group is nil or was not made by New", core.ErrInvalid)}}
 }
 
 func errNilTask() error { return fmt.Errorf("%w: the task is nil", core.ErrInvalid) }

@@ -22,7 +22,7 @@ func mustEngine(options ...core.Option) *core.Engine {
 
 func ExampleGroup() {
 	ctx := context.Background()
-	group, err := balance.NewGroup(balance.Config{
+	group, err := balance.New(balance.Config{
 		Engines: []*core.Engine{mustEngine(core.WithName("a")), mustEngine(core.WithName("b"))},
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func ExampleGroup() {
 
 // The large engine gets three tasks of four.
 func ExampleWeightedRoundRobin() {
-	group, err := balance.NewGroup(balance.Config{
+	group, err := balance.New(balance.Config{
 		Balancer: balance.WeightedRoundRobin(),
 		Engines:  []*core.Engine{mustEngine(core.WithName("small")), mustEngine(core.WithName("large"))},
 		Weights:  []float64{1, 3},
@@ -77,7 +77,7 @@ func ExampleLeastLoaded() {
 			log.Fatal(err)
 		}
 	}
-	group, err := balance.NewGroup(balance.Config{Balancer: balance.LeastLoaded(), Engines: []*core.Engine{busy, idle}})
+	group, err := balance.New(balance.Config{Balancer: balance.LeastLoaded(), Engines: []*core.Engine{busy, idle}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func ExampleLeastLoaded() {
 
 func ExamplePowerOfTwo() {
 	ctx := context.Background()
-	group, err := balance.NewGroup(balance.Config{
+	group, err := balance.New(balance.Config{
 		Balancer: balance.PowerOfTwo(),
 		Engines:  []*core.Engine{mustEngine(), mustEngine(), mustEngine()},
 	})
@@ -113,7 +113,7 @@ func ExamplePowerOfTwo() {
 // All tasks of one customer run on one engine, whose caches know the customer.
 func ExampleByKey() {
 	ctx := context.Background()
-	group, err := balance.NewGroup(balance.Config{
+	group, err := balance.New(balance.Config{
 		Balancer: balance.ByKey(),
 		Engines:  []*core.Engine{mustEngine(), mustEngine(), mustEngine()},
 	})
@@ -141,7 +141,7 @@ func ExampleByKey() {
 // Urgent tasks have the first engine for themselves; tenants are spread over the others.
 func ExampleByFunc() {
 	ctx := context.Background()
-	group, err := balance.NewGroup(balance.Config{
+	group, err := balance.New(balance.Config{
 		Engines: []*core.Engine{mustEngine(core.WithName("urgent")), mustEngine(), mustEngine()},
 		Balancer: balance.ByFunc(func(engines []*core.Engine, a core.Attributes) int {
 			if a.Priority == core.Critical {
@@ -168,7 +168,7 @@ func ExampleByFunc() {
 func ExampleGroup_Leave() {
 	ctx := context.Background()
 	old, other := mustEngine(core.WithName("old"), core.WithWorkers(1)), mustEngine(core.WithName("other"))
-	group, err := balance.NewGroup(balance.Config{Engines: []*core.Engine{old, other}})
+	group, err := balance.New(balance.Config{Engines: []*core.Engine{old, other}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func ExampleGroup_Leave() {
 func ExampleError() {
 	ctx := context.Background()
 	gate := make(chan struct{})
-	group, err := balance.NewGroup(balance.Config{Engines: []*core.Engine{
+	group, err := balance.New(balance.Config{Engines: []*core.Engine{
 		mustEngine(core.WithName("a"), core.WithWorkers(1), core.WithQueueCapacity(1)),
 		mustEngine(core.WithName("b"), core.WithWorkers(1), core.WithQueueCapacity(1)),
 	}})

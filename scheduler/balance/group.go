@@ -77,7 +77,7 @@ type Config struct {
 // optional methods of a task, such as [core.Keyed], are called once for each engine that
 // is asked, and once more by ByKey and ByFunc.
 type Group struct {
-	// Immutable after NewGroup.
+	// Immutable after New.
 	name     string
 	balancer Balancer
 	seed     maphash.Seed
@@ -116,14 +116,14 @@ type seat struct {
 	unwatch func() // takes the hooks back that tell of room
 }
 
-// NewGroup makes a group. It does not own the engines until [Group.Shutdown] or
+// New makes a group. It does not own the engines until [Group.Shutdown] or
 // [Group.Close] ends them all.
 //
 // The error matches [core.ErrConfig] and names every fault; each matches what is wrong as
 // well: [ErrNoEngine], [ErrMember] for an engine given twice, [ErrTooMany],
 // [core.ErrInvalid] for one that is nil or was not made by [core.New] and for a weight
 // that is not a number of the range, [core.ErrClosed] for an engine that was shut down.
-func NewGroup(config Config) (*Group, error) {
+func New(config Config) (*Group, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func engineFor(t testing.TB, options ...core.Option) *core.Engine {
 // groupOf makes a group, whose figures are checked at the end of the test.
 func groupOf(t testing.TB, balancer Balancer, engines ...*core.Engine) *Group {
 	t.Helper()
-	g, err := NewGroup(Config{Balancer: balancer, Engines: engines})
+	g, err := New(Config{Balancer: balancer, Engines: engines})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestGroup_InvalidArguments(t *testing.T) {
 			}
 		}
 		if g.Stats().Check() != nil || g.Engines() != nil || g.Weight(nil) != 0 || g.Name() != "" {
-			t.Error("a group that NewGroup has not made has something")
+			t.Error("a group that New has not made has something")
 		}
 	}
 }
@@ -276,7 +276,7 @@ func TestGroup_TooManyEngines(t *testing.T) {
 	}
 	last := c.Engines[MaxEngines-1]
 	c.Engines, c.Weights = c.Engines[:MaxEngines-1], c.Weights[:MaxEngines-1]
-	g, err := NewGroup(c)
+	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

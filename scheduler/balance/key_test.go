@@ -39,7 +39,7 @@ func TestBalancer_ByKeyShares(t *testing.T) {
 		for range weights {
 			engines = append(engines, engineFor(t))
 		}
-		g, err := NewGroup(Config{Balancer: ByKey(), Engines: engines, Weights: weights})
+		g, err := New(Config{Balancer: ByKey(), Engines: engines, Weights: weights})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestBalancer_ByKeyPassesOver(t *testing.T) {
 			defer func() { _ = e.Shutdown(soon(t)) }()
 			engines = append(engines, e)
 		}
-		g, err := NewGroup(Config{Balancer: ByKey(), Engines: engines})
+		g, err := New(Config{Balancer: ByKey(), Engines: engines})
 		if err != nil {
 			rt.Fatal(err)
 		}

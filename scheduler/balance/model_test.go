@@ -170,7 +170,7 @@ func TestGroup_Model(t *testing.T) {
 			first = append(first, e.engine)
 		}
 		var err error
-		if m.group, err = NewGroup(Config{Balancer: m.balancer, Engines: first}); err != nil {
+		if m.group, err = New(Config{Balancer: m.balancer, Engines: first}); err != nil {
 			rt.Fatal(err)
 		}
 		rt.Repeat(map[string]func(*rapid.T){

@@ -55,7 +55,7 @@ func (s Stats) Check() error {
 
 // Stats takes a snapshot. It asks each engine in turn, see [core.Engine.Stats], and
 // holds Join and Leave up meanwhile. It is the zero Stats for a group that was not
-// made by NewGroup.
+// made by New.
 func (g *Group) Stats() Stats {
 	if !g.made() {
 		return Stats{}
@@ -151,7 +151,7 @@ func (g *Group) late(s *seat) {
 func counters(s *core.Stats) []*uint64 {
 	r := &s.Rejected
 	return []*uint64{&s.Accepted, &s.Succeeded, &s.Failed, &s.Panicked, &s.Canceled, &s.TimedOut, &s.Discarded, &s.Undone,
-		&s.Abandoned, &s.Retried, &s.Late, &s.Failures, &r.Invalid, &r.Closed, &r.Context, &r.Full, &r.Discard, &r.Internal}
+		&s.Abandoned, &s.Retried, &s.Late, &s.Failures, &r.Invalid, &r.Closed, &r.Context, &r.Full, &r.Discard, &r.Refused, &r.Internal}
 }
 
 // gauges returns those figures of s that come and go, but for Capacity.

@@ -16,7 +16,7 @@ import (
 // be called again and concurrently. A task of one of the engines that calls it with its
 // own context begins the end of all and waits for the others, but gets
 // [core.ErrInsideTask] for its own. The error matches [core.ErrInvalid] if ctx is nil or
-// the group was not made by NewGroup.
+// the group was not made by New.
 func (g *Group) Shutdown(ctx context.Context) error { return g.stop(ctx, (*core.Engine).Shutdown) }
 
 // Close ends all engines of the group at the same time and by force, each as

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// MaxRound is how many turns a round of [WeightedRoundRobin] has at most.
-const MaxRound = 4096
+// maxRound is how many turns a round of [WeightedRoundRobin] has at most.
+const maxRound = 4096
 
 // turns hands out the numbers 0 to size-1 again and again, to any number of
 // goroutines, each number once in a round.
@@ -130,13 +130,13 @@ func wholeUnits(weights []float64) []int {
 		units[i] /= divisor
 		total += units[i]
 	}
-	if total > MaxRound {
+	if total > maxRound {
 		return nil
 	}
 	return units
 }
 
-// roundedUnits divides a round of MaxRound turns among the engines: one for each, and the
+// roundedUnits divides a round of maxRound turns among the engines: one for each, and the
 // others by weight. The running sum is rounded, and not each share, so that they add up.
 // (due is not 0: weights that all have one turn or less are equal.)
 func roundedUnits(weights []float64) []int {
@@ -144,8 +144,8 @@ func roundedUnits(weights []float64) []int {
 	for _, w := range weights {
 		sum += w
 	}
-	spare := MaxRound - len(weights) // every engine has one turn
-	beyond := func(w float64) float64 { return max(w/sum*MaxRound-1, 0) }
+	spare := maxRound - len(weights) // every engine has one turn
+	beyond := func(w float64) float64 { return max(w/sum*maxRound-1, 0) }
 	due := 0.0
 	for _, w := range weights {
 		due += beyond(w)

@@ -16,7 +16,7 @@ import (
 // A counter that has been drawn 2^32, 2^63 or 2^64 times gives no index out of range, and
 // up to the last number each index comes once in a round.
 func TestBalancer_E_SCH_11_CounterNearItsEnd(t *testing.T) {
-	for _, size := range []int{1, 2, 3, 5, 7, 64, 1000, MaxRound} {
+	for _, size := range []int{1, 2, 3, 5, 7, 64, 1000, maxRound} {
 		limit := newTurns(size, 0).limit
 		for name, start := range map[string]uint64{"0": 0, "2^31": 1 << 31, "2^32": 1 << 32, "its end": limit} {
 			turns := newTurns(size, 0)
@@ -124,7 +124,7 @@ func TestBalancer_WeightedRoundIsExactAndSmooth(t *testing.T) {
 			}
 			return
 		}
-		if len(round) > MaxRound {
+		if len(round) > maxRound {
 			t.Fatalf("the round has %d turns", len(round))
 		}
 		sum, least := 0.0, math.Inf(1)
@@ -163,7 +163,7 @@ func TestBalancer_WeightedRoundIsExactAndSmooth(t *testing.T) {
 // Weights as far apart as they may be, and as many as there may be.
 func TestBalancer_WeightedRoundExtremes(t *testing.T) {
 	apart := weightedRound([]float64{MinWeight, MaxWeight})
-	if n := strings.Count(letters(apart), "a"); n != 1 || len(apart) != MaxRound {
+	if n := strings.Count(letters(apart), "a"); n != 1 || len(apart) != maxRound {
 		t.Errorf("the lightest has %d turns of %d", n, len(apart))
 	}
 	many := slices.Repeat([]float64{MinWeight}, MaxEngines)
@@ -173,7 +173,7 @@ func TestBalancer_WeightedRoundExtremes(t *testing.T) {
 	for _, i := range round {
 		counts[i]++
 	}
-	if len(counts) != MaxEngines || len(round) != MaxRound || counts[MaxEngines/2] != MaxRound-MaxEngines+1 {
+	if len(counts) != MaxEngines || len(round) != maxRound || counts[MaxEngines/2] != maxRound-MaxEngines+1 {
 		t.Errorf("%d engines have turns in a round of %d, the heaviest %d", len(counts), len(round), counts[MaxEngines/2])
 	}
 }
@@ -222,7 +222,7 @@ func TestBalancer_Sequences(t *testing.T) {
 	if diff := cmp.Diff("bcabca", sequence(t, g, 6)); diff != "" {
 		t.Error(diff)
 	}
-	weighted, err := NewGroup(Config{Balancer: WeightedRoundRobin(), Engines: lettered(t, "a", "b", "c"), Weights: []float64{5, 1, 1}})
+	weighted, err := New(Config{Balancer: WeightedRoundRobin(), Engines: lettered(t, "a", "b", "c"), Weights: []float64{5, 1, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

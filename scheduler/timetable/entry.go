@@ -236,7 +236,7 @@ func (e *Entry) leave() {
 	if e.once != nil {
 		e.undone()
 	} else if w := e.series.waiting; len(w) > 0 {
-		e.skip(Skipped{Reason: ReasonStopped, Count: len(w), First: w[0], Last: w[len(w)-1], Err: e.tt.reason})
+		e.skip(Skipped{Reason: SkipStopped, Count: len(w), First: w[0], Last: w[len(w)-1], Err: e.tt.reason})
 		e.series.waiting = nil
 	}
 	e.tt.remove(e)

@@ -75,32 +75,32 @@ type Skipped struct {
 	Entry *Entry
 	Name  string
 	// Reason is why.
-	Reason Reason
+	Reason SkipReason
 	// Count is how many they are, First and Last the planned times of the first and the
 	// last, on the wall clock. Of a cron expression no more than 10,000 are
 	// counted at a time.
 	Count       int
 	First, Last time.Time
-	// Err is the refusal for ReasonRefused, and why the timetable has ended for ReasonStopped.
+	// Err is the refusal for SkipRefused, and why the timetable has ended for SkipStopped.
 	Err error
 }
 
-// Reason is why planned runs do not take place.
-type Reason uint8
+// SkipReason is why planned runs do not take place.
+type SkipReason uint8
 
 const (
-	// ReasonMissed says that they were missed, and the MissedPolicy is not to make up for them.
-	ReasonMissed Reason = iota + 1
-	// ReasonOverlap says that the run before had not ended.
-	ReasonOverlap
-	// ReasonRefused says that the engine has refused the task.
-	ReasonRefused
-	// ReasonStopped says that they were due, and the timetable or its engine was stopped.
-	ReasonStopped
+	// SkipMissed says that they were missed, and the MissedPolicy is not to make up for them.
+	SkipMissed SkipReason = iota + 1
+	// SkipOverlap says that the run before had not ended.
+	SkipOverlap
+	// SkipRefused says that the engine has refused the task.
+	SkipRefused
+	// SkipStopped says that they were due, and the timetable or its engine was stopped.
+	SkipStopped
 )
 
 // String returns the name of r in lower case.
-func (r Reason) String() string {
+func (r SkipReason) String() string {
 	return nameFrom("reason", uint8(r), "none", "missed", "overlap", "refused", "stopped")
 }
 

@@ -23,7 +23,7 @@ func (e *Entry) comeAgain(now time.Time) {
 		run = nil
 	}
 	if missed := found.count - len(run); missed > 0 {
-		e.skip(Skipped{Reason: ReasonMissed, Count: missed, First: from, Last: found.before(len(run))})
+		e.skip(Skipped{Reason: SkipMissed, Count: missed, First: from, Last: found.before(len(run))})
 	}
 	e.planFrom(found.next)
 	_ = e.enqueue(0) // there is room: it has just left
@@ -49,7 +49,7 @@ func (e *Entry) arrange(instant time.Time, madeUp bool) {
 		s.waiting = append(s.waiting, instant)
 		return
 	}
-	e.skip(Skipped{Reason: ReasonOverlap, Count: 1, First: instant, Last: instant})
+	e.skip(Skipped{Reason: SkipOverlap, Count: 1, First: instant, Last: instant})
 }
 
 // submittedAgain is submitted for an entry that comes several times. The caller holds mu.
@@ -60,9 +60,9 @@ func (e *Entry) submittedAgain(planned time.Time, err error) {
 	switch reason := e.tt.reason; {
 	case e.stopped:
 	case reason != nil:
-		e.skip(Skipped{Reason: ReasonStopped, Count: 1, First: planned, Last: planned, Err: reason})
+		e.skip(Skipped{Reason: SkipStopped, Count: 1, First: planned, Last: planned, Err: reason})
 	default:
-		e.skip(Skipped{Reason: ReasonRefused, Count: 1, First: planned, Last: planned, Err: err})
+		e.skip(Skipped{Reason: SkipRefused, Count: 1, First: planned, Last: planned, Err: err})
 	}
 	e.done()
 }

@@ -296,7 +296,7 @@ func (tt *Timetable) end(cause error) {
 	}
 	for _, o := range tt.ready {
 		if o.entry.series != nil && !o.entry.stopped {
-			o.entry.skip(Skipped{Reason: ReasonStopped, Count: 1, First: o.planned, Last: o.planned, Err: tt.reason})
+			o.entry.skip(Skipped{Reason: SkipStopped, Count: 1, First: o.planned, Last: o.planned, Err: tt.reason})
 		}
 	}
 	tt.ready = nil

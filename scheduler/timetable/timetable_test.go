@@ -435,7 +435,7 @@ func TestTimetable_Invalid(t *testing.T) {
 	}
 	for _, c := range [][2]string{
 		{timetable.MissedAll.String(), "all"}, {timetable.MissedPolicy(9).String(), "missed(9)"},
-		{timetable.OverlapQueue.String(), "queue"}, {timetable.ReasonOverlap.String(), "overlap"},
+		{timetable.OverlapQueue.String(), "queue"}, {timetable.SkipOverlap.String(), "overlap"},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("the name is %q, want %q", c[0], c[1])
