@@ -135,6 +135,7 @@ func ExampleNewDeadlineWith() {
 	for range 8 { // from then on there is an estimate
 		core.RunWith(ctx, engine, core.Attributes{Name: "report"}, report)
 	}
+	engine.WaitIdle(ctx) // until the scheduler has heard of the last end
 	_, err = core.SubmitWith(ctx, engine, core.Attributes{Name: "report", Priority: core.Critical}, report)
 	fmt.Println(errors.Is(err, scheduler.ErrDeadlineUnmeetable))
 	engine.Shutdown(ctx)

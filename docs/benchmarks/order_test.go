@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,22 +77,26 @@ func urgentWait(make func(*testing.T) pool, t *testing.T) (name string, wait, la
 	synctest.Test(t, func(t *testing.T) {
 		p := make(t)
 		began := time.Now()
+		var lastEnd, urgent atomic.Int64 // of several workers
 		for range 10_000 {
 			p.submit(core.Attributes{Priority: core.Low}, func() {
 				time.Sleep(10 * time.Microsecond)
-				last = time.Since(began)
+				lastEnd.Store(int64(time.Since(began)))
 			})
 		}
-		p.submit(core.Attributes{Priority: core.Critical}, func() { wait = time.Since(began) })
+		p.submit(core.Attributes{Priority: core.Critical}, func() { urgent.Store(int64(time.Since(began))) })
 		time.Sleep(time.Second)
 		p.stop()
-		name = p.name
+		name, wait, last = p.name, time.Duration(urgent.Load()), time.Duration(lastEnd.Load())
 	})
 	return name, wait, last
 }
 
 // TestUrgent_Table: priority inversion. The goal is a thousandth of the channel's wait.
 func TestUrgent_Table(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a table takes half a minute with the race detector: run it without -race")
+	}
 	pools := []func(*testing.T) pool{
 		channelPool, antsPool, pondPool,
 		func(t *testing.T) pool { return gomanPool(t, "built-in", nil, nil) },
@@ -134,9 +139,10 @@ func p99(t *testing.T, make func(*testing.T) pool, flood bool) (name string, wai
 				p.submit(core.Attributes{Tenant: "flood"}, func() { time.Sleep(100 * time.Microsecond) })
 			}
 		}
+		const tasks = 4000
 		var waits []time.Duration
-		results := newResults(20_000)
-		for i := range 4000 {
+		results := newResults(tasks)
+		for i := range tasks {
 			time.Sleep(time.Duration(random.ExpFloat64() * float64(100*time.Microsecond)))
 			came := time.Now()
 			p.submit(core.Attributes{Tenant: []string{"a", "b", "c", "d"}[i%4]}, func() {
@@ -146,9 +152,8 @@ func p99(t *testing.T, make func(*testing.T) pool, flood bool) (name string, wai
 		}
 		time.Sleep(20 * time.Second)
 		p.stop()
-		close(results)
-		for wait := range results {
-			waits = append(waits, wait)
+		for range tasks {
+			waits = append(waits, <-results)
 		}
 		slices.Sort(waits)
 		name, wait = p.name, waits[len(waits)*99/100]
@@ -160,6 +165,9 @@ func newResults(n int) chan time.Duration { return make(chan time.Duration, n) }
 
 // TestTenants_Table: four tenants use half of two workers, a fifth floods them.
 func TestTenants_Table(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a table takes half a minute with the race detector: run it without -race")
+	}
 	pools := []func(*testing.T) pool{
 		channelPool,
 		pondPool,
