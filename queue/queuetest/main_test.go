@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) {
 type recorder struct {
 	*testing.T // for bubbles
 	path       string
+	only       []string // the properties to run, empty for all
 	root       *recorder
 
 	mu     sync.Mutex
@@ -49,9 +51,15 @@ func newRecorder(t *testing.T) *recorder {
 }
 
 func (r *recorder) Run(name string, f func(harness)) bool {
-	child := &recorder{T: r.T, path: name, root: r.root}
+	child := &recorder{T: r.T, path: name, only: r.only, root: r.root}
 	if r.path != "" {
 		child.path = r.path + "/" + name
+	}
+	within := func(property string) bool {
+		return strings.HasPrefix(property+"/", child.path+"/") || strings.HasPrefix(child.path, property+"/")
+	}
+	if len(r.only) > 0 && !slices.ContainsFunc(r.only, within) {
+		return true
 	}
 	var wait sync.WaitGroup
 	wait.Go(func() { f(child) })
