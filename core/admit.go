@@ -88,7 +88,7 @@ const (
 // refuse counts a refusal and returns it as an error. The function that submits
 // tells the hooks: see Engine.refused.
 func (e *Engine) refuse(why reason, err error) error {
-	if t, ok := err.(*turnedAway); ok {
+	if t, ok := err.(*refuserError); ok {
 		why, err = reasonScheduler, t.error
 	}
 	e.rejected[why].Add(1)

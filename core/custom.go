@@ -82,13 +82,13 @@ func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
 		return err
 	}
 	if c.err != nil {
-		return &turnedAway{c.err}
+		return &refuserError{c.err}
 	}
 	return nil
 }
 
-// turnedAway is the error of a Refuser, on its way to refuse.
-type turnedAway struct{ error }
+// refuserError is the error of a Refuser, on its way to refuse.
+type refuserError struct{ error }
 
 // schedPush stores job, or says why it is refused.
 func (e *Engine) schedPush(job Job) error {

@@ -189,7 +189,7 @@ func (b *Branch[A, R]) join(i int, arg A) (R, error) {
 		b.top = i
 		return b.fn(b, arg)
 	}
-	value, err, fault := b.collect(i)
+	value, fault, err := b.collect(i)
 	fault.again()
 	return value, err
 }
@@ -207,7 +207,7 @@ func (b *Branch[A, R]) drop(i int) (first *fault) {
 			b.top = last
 			continue
 		}
-		if _, _, fault := b.collect(last); first == nil {
+		if _, fault, _ := b.collect(last); first == nil {
 			first = fault
 		}
 	}
@@ -229,17 +229,17 @@ func (b *Branch[A, R]) reclaim(i int) bool {
 }
 
 // collect waits for the newest part, i, which was taken, and removes it.
-func (b *Branch[A, R]) collect(i int) (value R, err error, fault *fault) {
+func (b *Branch[A, R]) collect(i int) (value R, fault *fault, err error) {
 	p := b.at(i)
 	b.wait(p)
-	value, err, fault = p.value, p.err, p.fault
+	value, fault, err = p.value, p.fault, p.err
 	var zero R
 	p.value, p.err, p.fault = zero, nil, nil
 	p.thief.Store(nil)
 	p.state.Store(partOpen)
 	b.top, b.split = i, i
 	b.ends.store(between(i, i)) // all parts before it were taken too, and there is none after it
-	return value, err, fault
+	return value, fault, err
 }
 
 // wait returns when p has ended.
