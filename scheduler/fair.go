@@ -19,14 +19,22 @@ import (
 // end of the ring. A turn lets as many jobs start as the tenant's weight says; or,
 // ByTime, jobs of as much running time as the usual job takes, times the weight. How
 // long a job takes is known when it has ended, so it is charged what the tenant's
-// jobs usually take, and the rest then. A tenant that has no job any more is forgotten,
-// with its credit and its debt.
+// jobs usually take, and the rest then. A tenant that has no job any more loses its credit
+// and its debt, and is forgotten once it has nothing to save.
+//
+// Who submits little waits little, whatever others have queued: a tenant that comes to
+// have a job has its turn before those in the ring, if it has saved one. It begins with
+// four, and saves those of rounds of the ring that pass without it, up to four. So a small
+// burst is ahead as well, and yet nobody has more turns than the others for long. Between two turns of the
+// ring no more than sixteen saved ones are taken, so whoever makes up tenants gains no more
+// than that. (FQ-CoDel, RFC 8290, puts new flows ahead in this manner.)
 //
 // Waiting: by count, the k-th job of a tenant of weight w starts in its ceil(k/w)-th
 // turn at the latest, and between two turns of a tenant each other one starts no more
-// jobs than its weight. That holds for tenants that are neither at their limit nor
-// held back by their own scheduler, and counts entries of cancelled jobs, of which
-// there are never more than live ones, but for 64. Jobs that are run in place by who
+// jobs than its weight, besides the saved turns, at most sixteen before each turn of the
+// ring. That holds for tenants that are neither at their limit nor held back by their own
+// scheduler, and counts entries of cancelled jobs, of which there are never more than live
+// ones, but for 64. Jobs that are run in place by who
 // waits for them count too: if they are more than the weight, turns are passed over.
 //
 // Cost: a look-up of the tenant for each Push and end, and the turn, at any number of
@@ -42,10 +50,13 @@ type Fair struct {
 	count   int // stored jobs
 	spare   *nested
 
-	ready tenantList  // the ring of those with jobs that may start
-	turn  bool        // the first of them has been given the credit of its turn
-	held  tenantList  // those whose own scheduler gives none out
-	woken atomic.Bool // the waker was called since
+	ready  tenantList  // the ring of those with jobs that may start
+	fresh  tenantList  // those that have a saved turn before the ring
+	ahead  int         // saved turns taken since the last turn of the ring
+	passed int64       // rounds of the ring, in roundUnits
+	idle   tenantList  // those without any job, remembered while they have less than all saved
+	held   tenantList  // those whose own scheduler gives none out
+	woken  atomic.Bool // the waker was called since
 
 	began   time.Time
 	usual   int64 // what a job takes, in nanoseconds
@@ -100,7 +111,10 @@ type tenant struct {
 	usual  int64 // what its jobs take
 	queued int
 	tally  tally
-	alive  int // started and not completed
+	alive  int   // started and not completed
+	saved  int64 // turns that it may have before the others, in roundUnits, at seen
+	seen   int64
+	ahead  bool // it is to have one when it comes to have a job that may start
 
 	list       *tenantList // that it is in; nil without a job that may start, or at its limit
 	next, prev *tenant
@@ -109,7 +123,14 @@ type tenant struct {
 type tenantList struct {
 	first, last *tenant
 	count       int
+	turn        bool // the first has been given the credit of its turn
 }
+
+const (
+	roundUnit = 1 << 20
+	maxSaved  = 4  // turns
+	maxAhead  = 16 // turns of others before a turn of the ring
+)
 
 // startedJobs is when a job was started, and what it was charged. A function may run
 // several times at once: then it is the sum.
@@ -159,6 +180,12 @@ func (s *Fair) Push(job core.Job) {
 		s.tenants[t.name] = t
 		s.most = max(s.most, len(s.tenants))
 	}
+	if t.list == &s.idle {
+		s.move(t, nil)
+	}
+	if t.queued == 0 && t.list == nil {
+		t.ahead = s.saved(t) >= roundUnit
+	}
 	defer func() { // also if it panics: it may have stored job
 		s.recount(t)
 		s.place(t, true)
@@ -172,7 +199,7 @@ func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
 	if t = s.tenants[name]; t != nil {
 		return t, true, nil
 	}
-	t = &tenant{name: name, weight: 1, usual: s.usual, jobs: s.spare}
+	t = &tenant{name: name, weight: 1, usual: s.usual, jobs: s.spare, saved: maxSaved * roundUnit, seen: s.passed}
 	if s.cfg.Weight != nil {
 		t.weight = int64(min(max(s.cfg.Weight(name), 1), MaxWeight))
 	}
@@ -195,18 +222,16 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 			s.move(s.held.first, &s.ready)
 		}
 	}
-	for poor := 0; s.ready.first != nil; {
-		if poor == s.ready.count { // all have had their turns, and none could pay
+	poor := 0 // how many in a row could not pay
+	for l := s.next(); l != nil; l = s.next() {
+		if poor == s.ready.count && l == &s.ready { // all have had their turns
 			s.skip()
 			poor = 0
 		}
-		t := s.ready.first
-		if !s.turn {
-			s.turn = true
-			if s.turns++; s.turns >= s.ready.count { // the same for all in a round
-				s.turns, s.quantum = 0, min(max(s.usual, 1), maxQuantum)
-			}
-			t.credit += s.share(t)
+		t := l.first
+		if !l.turn {
+			l.turn = true
+			s.begin(t)
 		}
 		if t.credit <= 0 {
 			poor++
@@ -228,6 +253,50 @@ func (s *Fair) Pop(worker int) (core.Job, bool) {
 		return job, true
 	}
 	return core.Job{}, false
+}
+
+// next returns the list whose first tenant has its turn, or nil.
+func (s *Fair) next() *tenantList {
+	switch {
+	case s.fresh.first != nil && (s.fresh.turn || s.ready.first == nil || !s.ready.turn && s.ahead < maxAhead):
+		return &s.fresh
+	case s.ready.first != nil:
+		return &s.ready
+	}
+	return nil
+}
+
+// begin gives t the credit of a turn.
+func (s *Fair) begin(t *tenant) {
+	if t.list == &s.fresh {
+		s.ahead++
+	} else {
+		s.ahead = 0
+		s.passed += roundUnit / int64(s.ready.count)
+		s.tidy()
+		if s.turns++; s.turns >= s.ready.count { // the same for all in a round
+			s.turns, s.quantum = 0, min(max(s.usual, 1), maxQuantum)
+		}
+	}
+	t.saved = max(s.saved(t)-roundUnit, 0)
+	t.credit += s.share(t)
+}
+
+// saved returns how many turns, in roundUnits, t may have before the others: one more for
+// each round of the ring.
+func (s *Fair) saved(t *tenant) int64 {
+	t.saved = min(t.saved+s.passed-t.seen, maxSaved*roundUnit)
+	t.seen = s.passed
+	return t.saved
+}
+
+// tidy forgets those who have nothing to be remembered for, or all if nobody has a job
+// queued.
+func (s *Fair) tidy() {
+	for t := s.idle.first; t != nil && (s.count == 0 || s.saved(t) == maxSaved*roundUnit); t = s.idle.first {
+		s.move(t, nil)
+		s.forget(t)
+	}
 }
 
 // share is what a tenant is given at its turn.
@@ -326,8 +395,12 @@ func (s *Fair) place(t *tenant, again bool) {
 	switch {
 	case t.queued == 0 || limited:
 		if s.move(t, nil); t.queued == 0 && t.alive == 0 {
-			s.forget(t)
+			s.move(t, &s.idle)
+			s.tidy()
 		}
+	case t.list == nil && t.ahead:
+		t.ahead = false
+		s.move(t, &s.fresh)
 	case t.list == nil || again && t.list == &s.held:
 		s.move(t, &s.ready)
 	}
@@ -345,15 +418,13 @@ func (s *Fair) forget(t *tenant) {
 // move puts a tenant at the end of a list, or of none. Its turn is over if it has one;
 // who leaves the ring keeps no credit, but a debt.
 func (s *Fair) move(t *tenant, to *tenantList) {
-	if t.list == &s.ready {
-		if t == s.ready.first {
-			s.turn = false
+	if from := t.list; from != nil {
+		if t == from.first {
+			from.turn = false
 		}
-		if to != t.list {
+		if from != &s.held && to != &s.ready {
 			t.credit = min(t.credit, 0)
 		}
-	}
-	if from := t.list; from != nil {
 		from.remove(t)
 	}
 	if to != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -182,5 +184,113 @@ func TestFair_InnerFailsLater(t *testing.T) {
 		if refused := errors.Is(err, noMore); refused != (i >= 2) {
 			t.Errorf("tenant %d: %v", i, err)
 		}
+	}
+}
+
+// Who submits little is ahead of who has a backlog, four times in a row.
+func TestFair_SmallBurstIsAhead(t *testing.T) {
+	order := queued(t, must(scheduler.NewFair()), func(e *core.Engine, l *runs) {
+		submit := func(tenant string, n int) {
+			for range n {
+				must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: tenant}, l.task(tenant)))
+			}
+		}
+		submit("a", 100)
+		submit("b", 100)
+		submit("c", 1)
+	})
+	if got, want := strings.Join(order[:4], ""), "abca"; got != want {
+		t.Errorf("began with %s, want %s", got, want)
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(scheduler.NewFair()))
+		var ran []string
+		task := func(tenant string) core.Task[int] {
+			return core.Func(func(context.Context) (int, error) {
+				time.Sleep(time.Second)
+				ran = append(ran, tenant)
+				return 0, nil
+			})
+		}
+		for i := range 300 {
+			tenant := [...]string{"a", "b", "c"}[i%3]
+			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: tenant}, task(tenant)))
+		}
+		time.Sleep(20*time.Second + time.Millisecond)
+		before := len(ran)
+		for range 6 { // one after the other, each as the one before has ended
+			must(core.RunWith(t.Context(), e, core.Attributes{Tenant: "z"}, task("z")))
+		}
+		// The next task has started by the time z comes again. Its four saved turns are
+		// ahead, and one more that it has saved meanwhile; the sixth waits for a round.
+		if got := strings.Join(ran[before:], ""); got != "czazbzczazbcabz" {
+			t.Errorf("ran %s", got)
+		}
+		_ = e.Close(context.Background())
+	})
+}
+
+// Tenants that submit one task after the other, each ahead, take no more than their share
+// from one with a backlog.
+func TestFair_OneAfterTheOtherTakesNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(2), core.WithUnboundedQueue(), core.WithScheduler(scheduler.NewFair()))
+		var flood, others atomic.Int64
+		ctx, stop := context.WithCancel(t.Context())
+		task := func(n *atomic.Int64) core.Task[int] {
+			return core.Func(func(context.Context) (int, error) {
+				time.Sleep(time.Millisecond)
+				n.Add(1)
+				return 0, nil
+			})
+		}
+		for range 20_000 {
+			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: "flood"}, task(&flood)))
+		}
+		var clients sync.WaitGroup
+		for i := range 4 {
+			clients.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = core.RunWith(ctx, e, core.Attributes{Tenant: fmt.Sprint("client ", i)}, task(&others))
+				}
+			})
+		}
+		time.Sleep(2 * time.Second) // 4,000 tasks
+		stop()
+		if f, o := flood.Load(), others.Load(); f < 700 || f > 1000 {
+			t.Errorf("the backlog has had %d of %d, want a fifth", f, f+o)
+		}
+		clients.Wait()
+		_ = e.Close(context.Background())
+	})
+}
+
+// Tenants that are made up, one for each task, leave every seventeenth turn to the others,
+// and no trace.
+func TestFair_MadeUpTenants(t *testing.T) {
+	s := must(scheduler.NewFair())
+	order := queued(t, s, func(e *core.Engine, l *runs) {
+		submit := func(tenant string) {
+			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: tenant}, l.task(tenant[:1])))
+		}
+		for range 100 {
+			submit("old")
+		}
+		for i := range 3000 {
+			submit(fmt.Sprint("new ", i))
+		}
+	})
+	turn := 0
+	for i, tenant := range order[:17*100] {
+		if tenant == "o" {
+			turn++
+		}
+		if turn < i/17 {
+			t.Fatalf("%d of the first %d are of the old tenant", turn, i+1)
+		}
+	}
+	if s.Tenants() != 0 {
+		t.Errorf("%d tenants are left", s.Tenants())
 	}
 }

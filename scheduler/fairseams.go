@@ -14,7 +14,7 @@ func (s *Fair) Len() int { return s.count }
 
 // Tenants returns how many tenants have a job that waits or runs. Like all methods
 // it may be called by one goroutine at a time only: the engine's, while it runs.
-func (s *Fair) Tenants() int { return len(s.tenants) }
+func (s *Fair) Tenants() int { return len(s.tenants) - s.idle.count }
 
 // Claim implements core.Claimer. The job runs on the worker of who waits for it, so
 // the tenant's limit does not hold it back.
@@ -36,6 +36,9 @@ func (s *Fair) Claim(job core.Job) (holder core.Job, ok bool) {
 func (s *Fair) Sweep(drop func(core.Job) bool) {
 	for _, name := range slices.Sorted(maps.Keys(s.tenants)) {
 		t := s.tenants[name]
+		if t == nil {
+			continue // it had none, and was forgotten
+		}
 		t.jobs.Sweep(drop)
 		s.recount(t)
 		s.place(t, false)

@@ -133,10 +133,13 @@ func TestUrgent_Table(t *testing.T) {
 func p99(t *testing.T, make func(*testing.T) pool, flood bool) (name string, wait time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		p := make(t)
-		random := rand.New(rand.NewPCG(1, 2))
+		random, lengths := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 		if flood {
+			// Of various lengths: equal ones would let both workers look for work at the
+			// same moments only.
 			for range 100_000 {
-				p.submit(core.Attributes{Tenant: "flood"}, func() { time.Sleep(100 * time.Microsecond) })
+				takes := 50*time.Microsecond + time.Duration(lengths.Int64N(int64(100*time.Microsecond)))
+				p.submit(core.Attributes{Tenant: "flood"}, func() { time.Sleep(takes) })
 			}
 		}
 		const tasks = 4000
