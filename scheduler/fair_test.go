@@ -205,11 +205,14 @@ func TestFair_SmallBurstIsAhead(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		e := coretest.New(t, core.WithWorkers(1), core.WithUnboundedQueue(), core.WithScheduler(scheduler.NewFair()))
+		var mu sync.Mutex
 		var ran []string
 		task := func(tenant string) core.Task[int] {
 			return core.Func(func(context.Context) (int, error) {
 				time.Sleep(time.Second)
+				mu.Lock()
 				ran = append(ran, tenant)
+				mu.Unlock()
 				return 0, nil
 			})
 		}
@@ -218,13 +221,15 @@ func TestFair_SmallBurstIsAhead(t *testing.T) {
 			must(core.SubmitWith(t.Context(), e, core.Attributes{Tenant: tenant}, task(tenant)))
 		}
 		time.Sleep(20*time.Second + time.Millisecond)
-		before := len(ran)
 		for range 6 { // one after the other, each as the one before has ended
 			must(core.RunWith(t.Context(), e, core.Attributes{Tenant: "z"}, task("z")))
 		}
 		// The next task has started by the time z comes again. Its four saved turns are
 		// ahead, and one more that it has saved meanwhile; the sixth waits for a round.
-		if got := strings.Join(ran[before:], ""); got != "czazbzczazbcabz" {
+		mu.Lock()
+		got := strings.Join(ran[20:], "")
+		mu.Unlock()
+		if got != "czazbzczazbcabz" {
 			t.Errorf("ran %s", got)
 		}
 		_ = e.Close(context.Background())
