@@ -142,6 +142,9 @@ func gone(t *testing.T, n int, s core.Scheduler, attributes func(i int) core.Att
 
 // A million keys at once, or tenants, and then none: nothing of them is left.
 func TestMemory_AMillionKeysGone(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it has one goroutine at a time: run it without -race")
+	}
 	const most = 64 << 10
 	keyed := must(scheduler.NewKeyed(1, scheduler.NewFIFO))
 	if kept := gone(t, 1_000_000, keyed, func(i int) core.Attributes { return core.Attributes{Key: fmt.Sprint(i)} }); kept > most || keyed.Keys() != 0 {

@@ -79,6 +79,9 @@ func (f fields) stretches(loc *time.Location, changes []change, from, to time.Ti
 // twenty minutes, a day that is skipped or comes twice, offsets with seconds, changes at
 // midnight, two hours, and twice in a month.
 func TestCron_EveryChange(t *testing.T) {
+	if raceEnabled {
+		t.Skip("takes seconds, on one goroutine: run it without -race")
+	}
 	zones := append(slices.Clone(cronZones), "Africa/Monrovia", "America/Anchorage", "America/Asuncion", "America/Havana", "America/Nuuk",
 		"Antarctica/Casey", "Asia/Amman", "Asia/Beirut", "Asia/Manila", "Asia/Pyongyang", "Asia/Tehran", "Atlantic/Azores",
 		"Europe/Amsterdam", "Europe/Dublin", "Europe/London", "Europe/Moscow", "Pacific/Auckland", "Pacific/Chatham",
