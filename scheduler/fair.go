@@ -20,7 +20,8 @@ import (
 // ByTime, jobs of as much running time as the usual job takes, times the weight. How
 // long a job takes is known when it has ended, so it is charged what the tenant's
 // jobs usually take, and the rest then. A tenant that has no job any more loses its credit
-// and its debt, and is forgotten once it has nothing to save.
+// and its debt, and is forgotten once it has nothing to save: a thousand of them are
+// remembered at most.
 //
 // Who submits little waits little, whatever others have queued: a tenant that comes to
 // have a job has its turn before those in the ring, if it has saved one. It begins with
@@ -39,7 +40,7 @@ import (
 //
 // Cost: a look-up of the tenant for each Push and end, and the turn, at any number of
 // tenants (BenchmarkScheduler); ByTime two looks at the clock. Memory: about 200 bytes
-// for a tenant that has jobs, besides its scheduler, and none for one that has not.
+// for a tenant that has jobs or is remembered, besides its scheduler.
 type Fair struct {
 	cfg  FairConfig
 	make func() (nested, error)
@@ -130,6 +131,7 @@ const (
 	roundUnit = 1 << 20
 	maxSaved  = 4  // turns
 	maxAhead  = 16 // turns of others before a turn of the ring
+	maxIdle   = 1000
 )
 
 // startedJobs is when a job was started, and what it was charged. A function may run
@@ -181,6 +183,7 @@ func (s *Fair) Push(job core.Job) {
 		s.most = max(s.most, len(s.tenants))
 	}
 	if t.list == &s.idle {
+		t.weight = s.weight(t.name)
 		s.move(t, nil)
 	}
 	if t.queued == 0 && t.list == nil {
@@ -199,10 +202,7 @@ func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
 	if t = s.tenants[name]; t != nil {
 		return t, true, nil
 	}
-	t = &tenant{name: name, weight: 1, usual: s.usual, jobs: s.spare, saved: maxSaved * roundUnit, seen: s.passed}
-	if s.cfg.Weight != nil {
-		t.weight = int64(min(max(s.cfg.Weight(name), 1), MaxWeight))
-	}
+	t = &tenant{name: name, weight: s.weight(name), usual: s.usual, jobs: s.spare, saved: maxSaved * roundUnit, seen: s.passed}
 	s.spare = nil
 	if t.jobs == nil {
 		made, err := s.make()
@@ -213,6 +213,13 @@ func (s *Fair) tenant(job core.Job) (t *tenant, known bool, err error) {
 		s.told.tell(t.jobs)
 	}
 	return t, false, nil
+}
+
+func (s *Fair) weight(tenant string) int64 {
+	if s.cfg.Weight == nil {
+		return 1
+	}
+	return int64(min(max(s.cfg.Weight(tenant), 1), MaxWeight))
 }
 
 // Pop implements core.Scheduler.
@@ -272,7 +279,7 @@ func (s *Fair) begin(t *tenant) {
 		s.ahead++
 	} else {
 		s.ahead = 0
-		s.passed += roundUnit / int64(s.ready.count)
+		s.passed += max(roundUnit/int64(s.ready.count), 1)
 		s.tidy()
 		if s.turns++; s.turns >= s.ready.count { // the same for all in a round
 			s.turns, s.quantum = 0, min(max(s.usual, 1), maxQuantum)
@@ -285,15 +292,19 @@ func (s *Fair) begin(t *tenant) {
 // saved returns how many turns, in roundUnits, t may have before the others: one more for
 // each round of the ring.
 func (s *Fair) saved(t *tenant) int64 {
-	t.saved = min(t.saved+s.passed-t.seen, maxSaved*roundUnit)
+	if since := s.passed - t.seen; since < 0 || since > maxSaved*roundUnit {
+		t.saved = maxSaved * roundUnit // passed may wrap around, after months
+	} else {
+		t.saved = min(t.saved+since, maxSaved*roundUnit)
+	}
 	t.seen = s.passed
 	return t.saved
 }
 
-// tidy forgets those who have nothing to be remembered for, or all if nobody has a job
-// queued.
+// tidy forgets those who have nothing to be remembered for; the oldest, if they are too
+// many; and all, if nobody has a job queued.
 func (s *Fair) tidy() {
-	for t := s.idle.first; t != nil && (s.count == 0 || s.saved(t) == maxSaved*roundUnit); t = s.idle.first {
+	for t := s.idle.first; t != nil && (s.count == 0 || s.idle.count > maxIdle || s.saved(t) == maxSaved*roundUnit); t = s.idle.first {
 		s.move(t, nil)
 		s.forget(t)
 	}
