@@ -2,6 +2,7 @@ package scheduler
 
 // The turns of a Fair: whose it is, and what a turn gives.
 
+// tenantList is tenants in a row.
 type tenantList struct {
 	first, last *tenant
 	count       int
@@ -9,10 +10,10 @@ type tenantList struct {
 }
 
 const (
-	roundUnit = 1 << 20
-	maxSaved  = 4  // turns
-	maxAhead  = 16 // turns of others before a turn of the ring
-	maxIdle   = 1000
+	roundUnit = 1 << 20 // a round of the ring, and a saved turn: a turn of the ring is a part of it
+	maxSaved  = 4       // turns that a tenant saves
+	maxAhead  = 16      // saved turns before a turn of the ring
+	maxIdle   = 1000    // tenants without jobs that are remembered
 )
 
 // next returns the list whose first tenant has its turn, or nil.
