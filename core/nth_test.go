@@ -162,8 +162,8 @@ func TestNth(t *testing.T) {
 	})
 	for _, c := range nthConfigs {
 		t.Run(c.name, func(t *testing.T) {
-			if raceEnabled && (c.workers == 1 || runtime.GOMAXPROCS(0) == 1) {
-				t.Skip("the race detector makes a run ten times as dear, so it looks at several workers on several processors: run it without -race, or with -cpu=2")
+			if raceEnabled && (c.workers == 1 || runtime.GOMAXPROCS(0) != 2) {
+				t.Skip("the race detector makes a run ten times as dear, so it looks at several workers on two processors: run it without -race, or with -cpu=2")
 			}
 			t.Parallel()
 			for _, s := range sites {
@@ -195,7 +195,10 @@ func TestNth(t *testing.T) {
 // following is the n that is tried after n: all of them where that is quick, which is
 // neither with the race detector nor with coverage nor with words of 32 bits.
 func following(n int64) int64 {
-	if raceEnabled || testing.CoverMode() != "" || strconv.IntSize == 32 {
+	if raceEnabled {
+		return n + 1 + n/2
+	}
+	if testing.CoverMode() != "" || strconv.IntSize == 32 {
 		return n + 1 + n/4
 	}
 	return n + 1
