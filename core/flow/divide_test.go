@@ -217,8 +217,7 @@ func TestDivide_Recovered(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		e := coretest.New(t, core.WithWorkers(workers))
 		var calls atomic.Int64
-		var fn func(b *flow.Branch[int, int], n int) (int, error)
-		fn = func(b *flow.Branch[int, int], n int) (sum int, err error) {
+		fn := func(b *flow.Branch[int, int], n int) (sum int, err error) {
 			calls.Add(1)
 			if n == 0 {
 				panic("zero")
@@ -426,7 +425,8 @@ func TestDivide_Invalid(t *testing.T) {
 	if _, err := flow.Divide[int, int](t.Context(), e, 1, nil); !errors.Is(err, core.ErrInvalid) {
 		t.Error(err)
 	}
-	if _, err := flow.Divide(nil, e, 1, branchFib); !errors.Is(err, core.ErrInvalid) { //nolint:staticcheck // meant
+	var none context.Context
+	if _, err := flow.Divide(none, e, 1, branchFib); !errors.Is(err, core.ErrInvalid) {
 		t.Error(err)
 	}
 }
