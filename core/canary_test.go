@@ -93,6 +93,9 @@ func plant(t *testing.T, patch string) (binary string) {
 			t.Fatal(err)
 		}
 		changed := filepath.Join(temp, name)
+		if err := os.MkdirAll(filepath.Dir(changed), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

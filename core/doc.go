@@ -69,7 +69,7 @@
 // same result. Giving up a wait does not touch the task; [Future.Cancel] does. A
 // wait that was given up returns a [*WaitError], which tells it from the result of a
 // task that was cancelled. [AwaitAny] waits for the first of several futures; package
-// core/flow has All, Settle, Any and Race.
+// core/flow has All, Settle, Any and Race, and Divide and Map for work without futures.
 //
 // The error of a future is what the task returned, or, if it did not come to
 // that, one of the errors of this package. Sentinels answer [errors.Is], typed

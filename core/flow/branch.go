@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // A branch is a stack of parts. The owner pushes and pops at the top, as a call does. The
@@ -26,21 +27,39 @@ import (
 // long keeps its youngest parts to itself for that time; those of Each are all public.
 //
 // A part that was taken is waited for by its owner, who meanwhile takes parts of the
-// thief (leapfrogging: Wagner, Calder, 1993), which are parts of what it waits for. If
-// there are none the owner sleeps and its slot in the engine goes to other work.
+// thief (leapfrogging: Wagner, Calder, 1993), which are parts of what it waits for: what
+// a plain call would run at this place too, so it is free to hold a lock meanwhile. If
+// there are none the owner sleeps, its slot in the engine goes to other work, and the
+// thief wakes it when it publishes parts.
+//
+// Nobody waits in a ring: a part waits for parts that were begun after it, which it
+// consists of, or which run above it on the same goroutine.
+//
+// What breaks if steps are swapped:
+//
+//   - take moves the tail before it reads the part, and never by a plain store: or two
+//     goroutines have it. So does reclaim with the split. collect may store both, since
+//     nothing is public then.
+//   - expose moves the split when the part is written, and looks for empty seats and
+//     sleepers afterwards; a helper leaves its seat, and an owner notes that it sleeps,
+//     before the last look for parts. Or a part is public and nobody comes.
+//   - run ends the part as its last step, when all of it has been dropped; after that the
+//     part belongs to its owner again.
 
 // Branch is the strand of a [Divide] that calls fn. It belongs to that call: its methods
 // may be called by the goroutine on which fn was called, until fn returns.
 type Branch[A, R any] struct {
-	fn     func(*Branch[A, R], A) (R, error)
-	parts  []part[A, R] // the chunk that holds the top, or another
-	low    int          // index of parts[0]
-	top    int
-	split  int // as in ends
-	d      *division[A, R]
-	ctx    context.Context
-	signal chan struct{} // a part that the owner sleeps for has ended
-	chunks [chunks]atomic.Pointer[[]part[A, R]]
+	fn      func(*Branch[A, R], A) (R, error)
+	parts   []part[A, R] // the chunk that holds the top, or another
+	low     int          // index of parts[0]
+	top     int
+	split   int // as in ends
+	invites int // how often it has asked for helpers
+	d       *division[A, R]
+	ctx     context.Context
+	inside  *part[A, R]   // the part of another that is run here, the innermost
+	signal  chan struct{} // wakes the owner: the part that it waits for has ended, or has parts
+	chunks  [chunks]atomic.Pointer[[]part[A, R]]
 
 	_    [64]byte // what thieves write, apart from what the owner writes all the time
 	ends ends
@@ -72,12 +91,22 @@ type part[A, R any] struct {
 	value R
 	err   error
 	fault *fault
+	owner *Branch[A, R] // for the thief
+	under *part[A, R]   // what the thief runs below it
 }
 
+// The states of a part that was taken:
+//
+//	open   -> wanted    the owner, before it sleeps
+//	wanted -> open      who wakes it, or the owner itself
+//	either -> ended     the thief
+//	either -> returned  the thief, if it must not run the part
+//	ended, returned -> open  the owner, when it removes the part
 const (
-	partOpen   uint32 = iota // not ended, or not taken at all
-	partWanted               // its owner sleeps until it has ended
+	partOpen uint32 = iota // also if it was not taken at all
+	partWanted
 	partEnded
+	partReturned
 )
 
 // A branch's parts are in chunks, of which each holds as many as all before it: nothing
@@ -173,12 +202,28 @@ func (b *Branch[A, R]) publish() {
 func (b *Branch[A, R]) expose(n int) {
 	for {
 		v := b.ends.load()
-		if b.ends.replace(v, between(v.tail(), b.split+n)) {
+		point.At(point.Publish)
+		if !point.Fail(point.Publish) && b.ends.replace(v, between(v.tail(), b.split+n)) {
 			break
 		}
 	}
 	b.split += n
-	b.d.invite(n)
+	point.At(point.Invite)
+	b.d.invite(b, n)
+	for p := b.inside; p != nil; p = p.under {
+		if p.state.Load() == partWanted && p.state.CompareAndSwap(partWanted, partOpen) {
+			p.owner.wake()
+		}
+	}
+}
+
+// wake is for the goroutine of b, which sleeps or is about to. A signal too many does no
+// harm: it looks again.
+func (b *Branch[A, R]) wake() {
+	select {
+	case b.signal <- struct{}{}:
+	default:
+	}
 }
 
 // join ends the part i, which has the argument arg: here, or by waiting for who has taken
@@ -189,7 +234,10 @@ func (b *Branch[A, R]) join(i int, arg A) (R, error) {
 		b.top = i
 		return b.fn(b, arg)
 	}
-	value, fault, err := b.collect(i)
+	ran, fault, value, err := b.collect(i)
+	if !ran {
+		return b.fn(b, arg)
+	}
 	fault.again()
 	return value, err
 }
@@ -207,11 +255,22 @@ func (b *Branch[A, R]) drop(i int) (first *fault) {
 			b.top = last
 			continue
 		}
-		if _, fault, _ := b.collect(last); first == nil {
+		if _, fault, _, _ := b.collect(last); first == nil {
 			first = fault
 		}
 	}
 	return first
+}
+
+// settle is drop that does not break off if a part that it takes while it waits calls
+// Goexit.
+func (b *Branch[A, R]) settle(i int) (first *fault) {
+	defer func() {
+		if b.top > i {
+			b.settle(i)
+		}
+	}()
+	return b.drop(i)
 }
 
 // reclaim makes the newest public part i private. It reports false if it was taken.
@@ -221,81 +280,123 @@ func (b *Branch[A, R]) reclaim(i int) bool {
 		if v.tail() > i {
 			return false
 		}
-		if b.ends.replace(v, between(v.tail(), i)) {
+		point.At(point.Reclaim)
+		if !point.Fail(point.Reclaim) && b.ends.replace(v, between(v.tail(), i)) {
 			b.split = i
 			return true
 		}
 	}
 }
 
-// collect waits for the newest part, i, which was taken, and removes it.
-func (b *Branch[A, R]) collect(i int) (value R, fault *fault, err error) {
+// collect waits for the newest part, i, which was taken, and removes it. It reports false
+// if it was returned as it was.
+func (b *Branch[A, R]) collect(i int) (ran bool, fault *fault, value R, err error) {
 	p := b.at(i)
 	b.wait(p)
-	value, fault, err = p.value, p.fault, p.err
+	ran = p.state.Load() == partEnded
+	value, err, fault = p.value, p.err, p.fault
 	var zero R
 	p.value, p.err, p.fault = zero, nil, nil
 	p.thief.Store(nil)
 	p.state.Store(partOpen)
 	b.top, b.split = i, i
 	b.ends.store(between(i, i)) // all parts before it were taken too, and there is none after it
-	return value, fault, err
+	return ran, fault, value, err
 }
 
-// wait returns when p has ended.
+// over reports whether the thief has done with p.
+func (p *part[A, R]) over() bool { return p.state.Load() >= partEnded }
+
+// wait returns when p is over.
 func (b *Branch[A, R]) wait(p *part[A, R]) {
-	if p.state.Load() == partEnded {
+	if p.over() {
 		return
 	}
 	b.d.want.Add(1)
 	defer b.d.want.Add(-1)
-	for look := 0; p.state.Load() != partEnded; look++ {
-		if thief := p.thief.Load(); thief != nil && b.take(thief) {
+	for look := 0; !p.over(); look++ {
+		if thief := p.thief.Load(); thief != nil && b.take(thief, p) {
 			look = 0
 			continue
 		}
-		if look < looks {
+		point.Yield(point.LookOn)
+		if look < looks() {
 			runtime.Gosched()
 			continue
 		}
-		b.d.invite(1) // in the place of one that the engine has cancelled in its queue
-		if p.state.CompareAndSwap(partOpen, partWanted) {
-			core.Blocking(b.ctx, func() { <-b.signal })
-		}
+		b.d.invite(b, 1) // in the place of one that the engine has cancelled in its queue
+		b.sleep(p)
 	}
 }
 
-// take takes a part of from and runs it. It reports whether there was one.
-func (b *Branch[A, R]) take(from *Branch[A, R]) bool {
+// sleep returns when p is over, or has parts that can be taken, or at any time.
+func (b *Branch[A, R]) sleep(p *part[A, R]) {
+	if !p.state.CompareAndSwap(partOpen, partWanted) && p.state.Load() != partWanted {
+		return
+	}
+	// First the note, then the last look: who publishes a part after it wakes.
+	point.At(point.LastLook)
+	if thief := p.thief.Load(); thief != nil && thief.ends.load().public() > 0 {
+		p.state.CompareAndSwap(partWanted, partOpen)
+		return
+	}
+	core.Blocking(b.ctx, func() { <-b.signal })
+}
+
+// take takes a part of from and runs it. It reports whether there was one. If it is for
+// the wait for p, it takes only what is a part of p, which from runs or has run.
+func (b *Branch[A, R]) take(from *Branch[A, R], p *part[A, R]) bool {
 	for {
 		v := from.ends.load()
 		if v.public() == 0 {
 			return false
 		}
-		if from.ends.replace(v, between(v.tail()+1, v.split())) {
-			p := from.at(v.tail())
-			p.thief.Store(b)
-			b.run(p, from)
-			return true
+		point.At(point.TakePart)
+		if point.Fail(point.TakePart) || !from.ends.replace(v, between(v.tail()+1, v.split())) {
+			continue
 		}
+		taken := from.at(v.tail())
+		if p != nil && p.over() { // then from has gone on, perhaps to what has nothing to do with p
+			taken.end(partReturned, from)
+			return false
+		}
+		taken.thief.Store(b)
+		b.run(taken, from)
+		return true
+	}
+}
+
+// end tells the owner that p, which was taken, is over. From then on it is the owner's.
+func (p *part[A, R]) end(state uint32, owner *Branch[A, R]) {
+	point.At(point.EndPart)
+	if p.state.Swap(state) == partWanted {
+		owner.wake()
 	}
 }
 
 // run calls fn for a part that was taken from owner.
 func (b *Branch[A, R]) run(p *part[A, R], owner *Branch[A, R]) {
-	base, returned := b.top, false
+	base, returned, settled := b.top, false, false
+	p.owner, p.under = owner, b.inside
+	b.inside = p
 	b.d.want.Add(-1)
+	defer func() {
+		if !settled && p.fault == nil {
+			p.fault = new(fault) // a part that was taken meanwhile has called Goexit
+		}
+		b.inside = p.under
+		p.owner, p.under = nil, nil
+		b.d.want.Add(1)
+		p.end(partEnded, owner)
+	}()
 	defer func() {
 		if !returned {
 			p.fault = newFault(b.d.engine.Name(), recover())
 		}
-		if fault := b.drop(base); p.fault == nil {
+		if fault := b.settle(base); p.fault == nil {
 			p.fault = fault
 		}
-		b.d.want.Add(1)
-		if p.state.Swap(partEnded) == partWanted {
-			owner.signal <- struct{}{}
-		}
+		settled = true
 	}()
 	p.value, p.err = b.fn(b, p.arg)
 	returned = true
@@ -304,7 +405,7 @@ func (b *Branch[A, R]) run(p *part[A, R], owner *Branch[A, R]) {
 // whole calls fn for the argument given to Divide.
 func (b *Branch[A, R]) whole(ctx context.Context, arg A) (R, error) {
 	b.ctx = ctx
-	defer b.drop(0)
+	defer b.settle(0)
 	return b.fn(b, arg)
 }
 

@@ -14,10 +14,10 @@ type fault struct{ panic *core.PanicError }
 // newFault returns the fault of a panic with value, nil for Goexit. It is called by a
 // function that the panic has deferred.
 func newFault(engine string, value any) *fault {
-	switch value := value.(type) {
-	case nil:
+	if value == nil {
 		return &fault{}
-	case *core.PanicError: // of a part of the part
+	}
+	if value, ok := value.(*core.PanicError); ok && value != nil { // of a part of the part
 		return &fault{value}
 	}
 	return &fault{&core.PanicError{Engine: engine, Task: helperName, Value: value, Stack: debug.Stack()}}

@@ -67,6 +67,15 @@ const (
 	Delay   // before a task is put aside to be run again
 	Readmit // before it is queued again
 
+	// Parts of a division (core/flow).
+	Publish  // between the look at a branch's ends and the step that makes parts public; may fail: they have moved
+	Invite   // after that, before the look for empty seats and for sleepers
+	TakePart // between the look and the step by which a part is taken; may fail: it is gone
+	Reclaim  // the same for the owner who takes it back
+	LookOn   // between two looks for parts (a loop)
+	LastLook // after a seat was left or a sleep noted, before the last look
+	EndPart  // before a part is said to be over
+
 	// The engine's life.
 	Resize    // before the number of slots changes
 	Pause     // before nothing may start
@@ -99,6 +108,8 @@ var names = [sites]string{
 	AwaitWake: "awaitWake", Callback: "callback", CancelIt: "cancel", Limit: "limit",
 	Inline: "inline", Ring: "ring", HandOver: "handOver", TakeBack: "takeBack", Resumed: "resumed",
 	Delay: "delay", Readmit: "readmit",
+	Publish: "publish", Invite: "invite", TakePart: "takePart", Reclaim: "reclaim", LookOn: "lookOn",
+	LastLook: "lastLook", EndPart: "endPart",
 	Resize: "resize", Pause: "pause", Resume: "resume", Drain: "drain", HandBack: "handBack", Force: "force",
 	Abandon: "abandon", CheckIdle: "checkIdle", CloseLot: "closeLot", Gone: "gone", Finish: "finish",
 }
