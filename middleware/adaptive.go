@@ -22,9 +22,6 @@ type AdaptiveConfig struct {
 	Samples int
 	// Wait says what becomes of a task that finds it full.
 	Wait Waiting
-	// Changed is called when the limit has changed, on the goroutine of a task. Default:
-	// nobody is told.
-	Changed func(from, to int)
 }
 
 // AdaptiveLimit bounds how many tasks are within it at a time, as [Bulkhead] does, by a
@@ -75,9 +72,6 @@ func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
 	builder := adaptivelimiter.NewBuilder[any]().
 		WithLimits(uint(c.Least), uint(c.Most), uint(c.Initial)).
 		WithRecentWindow(c.Window, max(30*time.Second, c.Window), uint(c.Samples))
-	if c.Changed != nil {
-		builder.OnLimitChanged(func(e adaptivelimiter.LimitChangedEvent) { c.Changed(int(e.OldLimit), int(e.NewLimit)) })
-	}
 	return &AdaptiveLimit{config, builder.Build()}, nil
 }
 
@@ -118,7 +112,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 	}
 }
 
-// Limit returns the present limit, Inside how many tasks are within.
+// Limit returns the present limit.
 func (l *AdaptiveLimit) Limit() int { return l.limiter.Limit() }
 
 // Inside returns how many tasks are within.

@@ -58,13 +58,8 @@ func TestAdaptiveLimit_Full(t *testing.T) {
 // What tasks depend on becomes slower: the limit falls. It recovers: the limit rises.
 func TestAdaptiveLimit_Adapts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		changes := 0
 		limit := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Least: 2, Most: 100, Initial: 40, Samples: 10,
-			Wait: middleware.Waiting{Max: -1}, Changed: func(from, to int) {
-				if changes++; from == to {
-					t.Error("no change")
-				}
-			}}))
+			Wait: middleware.Waiting{Max: -1}}))
 		e := coretest.New(t, core.WithWorkers(100), core.WithInterceptors(limit.Intercept))
 		load := func(takes func(inside int) time.Duration) int {
 			for range 2000 {
@@ -80,8 +75,8 @@ func TestAdaptiveLimit_Adapts(t *testing.T) {
 		low := load(func(inside int) time.Duration {
 			return 100*time.Millisecond + time.Duration(inside*inside)*10*time.Millisecond
 		})
-		if low >= well || changes == 0 {
-			t.Errorf("%d when all was well, %d when it was slow, %d changes", well, low, changes)
+		if low >= well {
+			t.Errorf("%d when all was well, %d when it was slow", well, low)
 		}
 		for range 20 {
 			if load(func(int) time.Duration { return 100 * time.Millisecond }) > low {

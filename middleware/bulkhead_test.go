@@ -84,7 +84,11 @@ func TestBulkhead_NeverMore(t *testing.T) {
 			var inside, most atomic.Int64
 			random := rand.New(rand.NewPCG(1, 2))
 			var futures []*core.Future[int]
-			for i := range 500 {
+			tasks := 500
+			if raceEnabled {
+				tasks = 100
+			}
+			for i := range tasks {
 				kind := random.IntN(5)
 				d := time.Duration(random.IntN(3))
 				futures = append(futures, submit(func(ctx context.Context) (int, error) {

@@ -125,9 +125,13 @@ func TestRateLimit_Readmits(t *testing.T) {
 // full rate, and in no time more start than allowed.
 func TestRateLimit_E_MID_08_CancelledWaiters(t *testing.T) {
 	for _, bursty := range []bool{false, true} {
-		for _, every := range []time.Duration{0, 50 * time.Millisecond} {
+		for _, every := range []time.Duration{0, 100 * time.Millisecond} {
 			synctest.Test(t, func(t *testing.T) {
 				const tasks, per = 10, time.Second
+				waiters := 1000
+				if raceEnabled {
+					waiters = 100
+				}
 				limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: tasks, Per: per, Bursty: bursty,
 					Wait: middleware.Waiting{Max: -1, Every: every}}))
 				e := coretest.New(t, core.WithWorkers(4), core.WithUnboundedQueue(), core.WithInterceptors(limit.Intercept))
@@ -141,7 +145,7 @@ func TestRateLimit_E_MID_08_CancelledWaiters(t *testing.T) {
 				})
 				for round := range 10 {
 					var futures []*core.Future[int]
-					for range 1000 {
+					for range waiters {
 						futures = append(futures, must(core.Submit(t.Context(), e, task)))
 					}
 					time.Sleep(time.Duration(round) * 37 * time.Millisecond)
