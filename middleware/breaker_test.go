@@ -58,7 +58,7 @@ func TestBreaker_OpensAndCloses(t *testing.T) {
 		if refused, _ := errors.AsType[*middleware.RefusedError](err); refused.RetryAfter() != 1 {
 			b.Error(refused.After)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if v, err := submit(answer(5)).Get(); v != 5 || err != nil {
 			b.Error(v, err)
 		}
@@ -138,6 +138,27 @@ func TestBreaker_ProbeWithoutVerdict(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The place that a probe has not used is worth nothing once the breaker is open again.
+func TestBreaker_UnusedPlaceLapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Minute, Probes: 2}))
+		e := coretest.New(t, core.WithWorkers(2), core.WithInterceptors(breaker.Intercept))
+		core.Run(t.Context(), e, fail(errFlaky)) //nolint:errcheck // it fails
+		time.Sleep(time.Minute)
+		canceled := must(core.Submit(t.Context(), e, core.Task[int](nap(time.Hour))))
+		failing := must(core.Submit(t.Context(), e, core.Func(func(context.Context) (int, error) {
+			time.Sleep(time.Second)
+			return 0, errFlaky
+		})))
+		synctest.Wait()
+		canceled.Cancel()
+		failing.Get()           //nolint:errcheck // it fails
+		e.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
+		_, err := core.Run(t.Context(), e, answer(1))
+		wantRefused(t, err, middleware.ErrOpen, "")
+	})
 }
 
 // Runs that began before the breaker opened say nothing about it now, and do not let more

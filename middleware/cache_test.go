@@ -87,7 +87,7 @@ func TestCache_Keeps(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		get(2)
 		want(5)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		get(2)
 		want(6)
 		if cache.Len() > 2 {
@@ -157,8 +157,9 @@ func TestCache_Succession(t *testing.T) {
 				synctest.Wait()
 			}
 			if how == "cancelled" {
-				futures[0].Cancel()
 				futures[5].Cancel() // one of those that wait
+				synctest.Wait()
+				futures[0].Cancel()
 			}
 			for i, f := range futures {
 				v, err := f.Get()

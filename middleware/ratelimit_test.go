@@ -258,6 +258,45 @@ func TestRateLimit_Bound(t *testing.T) {
 	})
 }
 
+// The permit that one who gave up had reserved goes to the next who can wait for it, and to
+// nobody before its time.
+func TestRateLimit_LeftPermitGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute, Wait: middleware.Waiting{Max: 10 * time.Second}}))
+		task := must(middleware.Decorate[int](limit.Intercept))(answer(1))
+		begin := time.Now()
+		must(task.Execute(t.Context()))
+		for _, at := range []time.Duration{0, 20 * time.Second, 40 * time.Second} {
+			time.Sleep(time.Until(begin.Add(at)))
+			if _, err := task.Execute(t.Context()); !errors.Is(err, middleware.ErrRateLimited) {
+				t.Error(at, err)
+			}
+		}
+		time.Sleep(time.Until(begin.Add(55 * time.Second)))
+		must(task.Execute(t.Context()))
+		if d := time.Since(begin); d != time.Minute {
+			t.Error(d)
+		}
+	})
+}
+
+// The permit that one who gave up had reserved does not keep: later it is not one more.
+func TestRateLimit_LeftPermitLapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute, Wait: middleware.Waiting{Max: 10 * time.Second}}))
+		task := must(middleware.Decorate[int](limit.Intercept))(answer(1))
+		must(task.Execute(t.Context()))
+		if _, err := task.Execute(t.Context()); !errors.Is(err, middleware.ErrRateLimited) {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Minute)
+		must(task.Execute(t.Context()))
+		if _, err := task.Execute(t.Context()); !errors.Is(err, middleware.ErrRateLimited) {
+			t.Error(err)
+		}
+	})
+}
+
 func TestRateLimit_Keys(t *testing.T) {
 	bothWays(t, func(b bench) {
 		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute, Keys: middleware.Keys{Of: core.Job.Name}}))

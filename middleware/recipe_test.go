@@ -74,7 +74,7 @@ func (p price) Execute(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))

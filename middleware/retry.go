@@ -158,7 +158,7 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 	if err == nil || ctx.Err() != nil || !job.IsZero() && !repeatable(ctx, job) {
 		return -1, err
 	}
-	if _, ok := errors.AsType[*permanent](err); ok {
+	if _, ok := errors.AsType[*permanentError](err); ok {
 		return -1, err
 	}
 	if inner, ok := errors.AsType[*RetryError](err); ok && inner.by == r || !c.If(err) {
@@ -250,13 +250,13 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &permanent{err}
+	return &permanentError{err}
 }
 
-type permanent struct{ err error }
+type permanentError struct{ err error }
 
-func (e *permanent) Error() string { return e.err.Error() }
-func (e *permanent) Unwrap() error { return e.err }
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
 
 // RetryAfter marks err with the least delay before another run, as the header Retry-After
 // tells it. Any error with a method RetryAfter() time.Duration is understood.
@@ -264,14 +264,14 @@ func RetryAfter(delay time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfter{err, delay}
+	return &laterError{err, delay}
 }
 
-type retryAfter struct {
+type laterError struct {
 	err   error
 	delay time.Duration
 }
 
-func (e *retryAfter) Error() string             { return e.err.Error() }
-func (e *retryAfter) Unwrap() error             { return e.err }
-func (e *retryAfter) RetryAfter() time.Duration { return e.delay }
+func (e *laterError) Error() string             { return e.err.Error() }
+func (e *laterError) Unwrap() error             { return e.err }
+func (e *laterError) RetryAfter() time.Duration { return e.delay }

@@ -44,10 +44,8 @@ func TestTimeout(t *testing.T) {
 				if c.inner != nil && c.inner != context.Canceled && !errors.Is(err, c.inner) || c.inner == nil && !c.over && err != nil {
 					b.Error(err)
 				}
-				if want := 0; name == "in time" || c.late && name != "panics late" {
-					if want = 1; v != want {
-						b.Errorf("the value is %d, want %d", v, want)
-					}
+				if (name == "in time" || c.late && name != "panics late") && v != 1 {
+					b.Errorf("the value is %d", v)
 				}
 				var slow interface{ Timeout() bool }
 				if c.over && (!errors.As(err, &slow) || !slow.Timeout()) {
