@@ -121,11 +121,34 @@ func TestBulkhead_NeverMore(t *testing.T) {
 				b.Errorf("%d at most, %d in the end", most.Load(), bulkhead.Inside(""))
 			}
 			for _, f := range futures {
-				if _, err := f.Get(); errors.Is(err, middleware.ErrFull) != (wait.Max == 0) && errors.Is(err, middleware.ErrFull) {
+				// One that is cancelled while it waits in the queue tells what it waited for.
+				if _, err := f.Get(); wait.Max != 0 && errors.Is(err, middleware.ErrFull) && !errors.Is(err, context.Canceled) {
 					b.Error(err)
 				}
 			}
 		}, core.WithWorkers(8))
+	}
+}
+
+// Each attempt of a Retry around it has all the time to wait.
+func TestBulkhead_WithinRetry(t *testing.T) {
+	for _, every := range []time.Duration{0, 3 * time.Second} {
+		bothWays(t, func(b bench) {
+			bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: 10 * time.Second, Every: every}}))
+			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, First: time.Hour, Max: time.Hour, Jitter: -1}))
+			submit := b.with(retry.Intercept, bulkhead.Intercept)
+			long := submit(nap(10 * time.Hour))
+			synctest.Wait()
+			d := took(func() {
+				if _, err := submit(answer(1)).Get(); !errors.Is(err, middleware.ErrFull) || !errors.Is(err, middleware.ErrExhausted) {
+					b.Error(err)
+				}
+			})
+			if d != time.Hour+20*time.Second {
+				b.Error(d)
+			}
+			must(long.Get())
+		}, core.WithWorkers(2))
 	}
 }
 
