@@ -129,6 +129,24 @@ func TestHedge_Cancelled(t *testing.T) {
 	})
 }
 
+// No further run is started for a task that has been cancelled and goes on.
+func TestHedge_CancelledAndGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(1))
+		hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Most: 5}))
+		f := must(core.Submit(t.Context(), e, hedge.Decorate(core.Func(func(context.Context) (int, error) {
+			time.Sleep(time.Minute)
+			return 1, nil
+		}))))
+		time.Sleep(1500 * time.Millisecond)
+		f.Cancel()
+		f.Get() //nolint:errcheck // it may have ended well
+		if n := hedge.Launched(); n != 1 {
+			t.Error(n)
+		}
+	})
+}
+
 func TestHedge_Budget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := coretest.New(t, core.WithWorkers(1))

@@ -176,7 +176,7 @@ func TestRetry_E_MID_03_WhichErrors(t *testing.T) {
 			return 0, fmt.Errorf("so: %w", middleware.Permanent(errFlaky))
 		}, 1, errFlaky},
 		"not worth it":      {func(c *middleware.RetryConfig) { c.If = func(err error) bool { return err != errFlaky } }, func(context.Context, func()) (int, error) { return 0, errFlaky }, 1, errFlaky},
-		"once":              {func(c *middleware.RetryConfig) { c.Attempts = 1 }, func(context.Context, func()) (int, error) { return 0, errFlaky }, 1, errFlaky},
+		"once":              {func(c *middleware.RetryConfig) { c.Attempts = 1 }, func(context.Context, func()) (int, error) { return 0, errFlaky }, 1, middleware.ErrExhausted},
 		"asks for too much": {nil, func(context.Context, func()) (int, error) { return 0, middleware.RetryAfter(time.Hour, errFlaky) }, 1, middleware.ErrExhausted},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +190,11 @@ func TestRetry_E_MID_03_WhichErrors(t *testing.T) {
 					return c.task(ctx, func() { f.Cancel() })
 				})
 				close(ready)
-				if _, err := f.Get(); !errors.Is(err, c.want) || runs != c.runs || err.Error() == "" {
+				_, err := f.Get()
+				if c.want == errFlaky && errors.Is(err, middleware.ErrExhausted) {
+					b.Errorf("%v: it was to be repeated", err)
+				}
+				if !errors.Is(err, c.want) || runs != c.runs || err.Error() == "" {
 					b.Errorf("%v, %d runs", err, runs)
 				}
 			})
