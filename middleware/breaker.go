@@ -62,9 +62,8 @@ const (
 // that began in another state is not counted in this one; a probe whose task is cancelled
 // gives its place to another.
 //
-// Within a Retry, each run counts, and the delay of the Retry is at least what is left of
-// Delay. Around a Retry with RetryConfig.Here it counts what becomes of all runs; around
-// any other, each.
+// Within a Retry, each run counts, and where it is open the delay of the Retry is at least
+// what is left of Delay. Around a Retry, only what becomes of the last run counts.
 type Breaker struct {
 	config BreakerConfig
 	wait   Waiting

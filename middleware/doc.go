@@ -25,7 +25,7 @@
 //	Timeout, Retry      all runs and the waits between them have to end in time
 //	Retry, Timeout      each run has to end in time
 //	Retry, Breaker      each run is counted; an open breaker delays the next run
-//	Breaker, Retry      the same, but what the Retry leaves to another run is not counted
+//	Breaker, Retry      only what becomes of the last run is counted
 //	Retry, RateLimit    each run takes a permit
 //	Bulkhead, Retry     the place is free while the task waits for its next run
 //	Fallback, Retry     answers when the retries are over

@@ -30,8 +30,8 @@ type RateConfig struct {
 // line in front of it: of those that wait only the first has reserved a permit, and where
 // it gives up, its permit goes to the next.
 //
-// Within a Retry each run takes a permit, around it, if the Retry is not
-// RetryConfig.Here, too. Each comes back through the queue.
+// Each run takes a permit, also where it is around a Retry, unless that is
+// RetryConfig.Here: the runs come through the queue one by one.
 type RateLimit struct {
 	config RateConfig
 	keys   *keyed[*rate]
