@@ -198,6 +198,7 @@
 // context, repeat, or refuse. [Hooks] are told what happens and change nothing.
 // Both are given to [New], or added and removed while the engine runs by
 // [Engine.Intercept] and [Engine.AddHooks].
+// Module goman/middleware has interceptors for retries, timeouts, limits and more.
 //
 // # Settings
 //

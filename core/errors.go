@@ -94,6 +94,9 @@ type PanicError struct {
 // Error describes the panic in one line; the stack is in the field. A panic of
 // the value's own Error or String method shows in the text.
 func (e *PanicError) Error() string {
+	if e.Engine == "" {
+		return "core: panicked: " + fmt.Sprint(e.Value) // outside a task, see Contain
+	}
 	return fmt.Sprintf("core: engine %s: task %s panicked: %s", e.Engine, e.Task, fmt.Sprint(e.Value))
 }
 

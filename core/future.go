@@ -210,7 +210,7 @@ func (r *record) abandoned() error {
 	x := r.extra.Load()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.verdict
+	return x.verdict.err
 }
 
 // observe registers that somebody looks at extra. It reports whether the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 )
 
@@ -137,6 +138,32 @@ func (e *Engine) perform(ctx context.Context, job Job) error {
 		r.body().dropValue()
 	}
 	return r.body().execute(ctx)
+}
+
+// Contain calls fn and returns its panic as the *PanicError of the task that ctx belongs
+// to, as the engine does between two interceptors. It is for code that wraps tasks without
+// being an interceptor, so that it sees a panic of what it wraps and runs to its end; the
+// task has panicked all the same if it returns that error. Of a context that belongs to no
+// task the error names neither engine nor task. A runtime.Goexit goes on.
+func Contain(ctx context.Context, fn func() error) (err error) {
+	normal := false
+	defer func() {
+		if normal {
+			return
+		}
+		v := recover()
+		if v == nil {
+			return // it is a Goexit, which goes on
+		}
+		if r := taskOf(ctx); r != nil {
+			err = r.engine().panicError(jobOf(r), v)
+			return
+		}
+		err = &PanicError{Value: v, Stack: debug.Stack()}
+	}()
+	err = fn()
+	normal = true
+	return err
 }
 
 // contained makes a handler return a panic of next as an error, so that the

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"fmt"
 	"time"
 	"unsafe"
@@ -65,6 +66,16 @@ func (j Job) call() {
 func (j Job) function() func() {
 	p := j.p
 	return *(*func())(unsafe.Pointer(&p))
+}
+
+// JobOf returns the job of the task whose context ctx is, or is derived from. Outside a
+// task, in a plain function, and in a run of the task that has been followed by another, it
+// returns the zero Job.
+func JobOf(ctx context.Context) Job {
+	if r := taskOf(ctx); r != nil {
+		return jobOf(r)
+	}
+	return Job{}
 }
 
 // IsZero reports whether j is no job.
@@ -148,6 +159,49 @@ func (j Job) Attempt() int {
 		}
 	}
 	return 0
+}
+
+// Value returns what SetValue has last kept with the task under key, or nil.
+func (j Job) Value(key any) any {
+	r := j.record()
+	if r == nil {
+		return nil
+	}
+	x := r.extra.Load()
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.values[key]
+}
+
+// SetValue keeps value with the task under key, as a context does, but from one run of
+// the task to the next (see Again): it is for interceptors that count runs, or measure the
+// time over all of them. A nil value forgets the key. It reports false for a plain
+// function, which has nothing to keep it in and is never run again. The first value
+// costs an allocation or three. What is kept lives as long as the future, so forget it
+// when the task has no further run.
+func (j Job) SetValue(key, value any) bool {
+	r := j.record()
+	if r == nil {
+		return false
+	}
+	if value == nil && r.extra.Load() == nil {
+		return true
+	}
+	x := r.needExtra()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if value == nil {
+		delete(x.values, key)
+		return true
+	}
+	if x.values == nil {
+		x.values = make(map[any]any)
+	}
+	x.values[key] = value
+	return true
 }
 
 // String returns the name of j as "Job(name)".

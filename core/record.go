@@ -182,7 +182,7 @@ func (r *record) leave(mark uint64) (busy, ok bool) {
 func (r *record) abandon(verdict error) bool {
 	x := r.needExtra()
 	x.mu.Lock()
-	x.verdict = verdict
+	x.verdict = &failure{verdict}
 	x.mu.Unlock()
 	for {
 		old := r.state.Load()
@@ -209,7 +209,8 @@ type extra struct {
 	callbacks []func()
 	calling   bool          // a goroutine is running callbacks
 	done      chan struct{} // closed when resolved
-	verdict   error         // of an abandoned task
+	verdict   *failure      // of an abandoned task
+	values    map[any]any   // see Job.SetValue
 	timer     *time.Timer   // queue limit, delay or run limit, whichever is on
 	unwatch   func() bool   // stops watching the parent while queued
 	idle      chan struct{} // closed when no call uses the slot any more

@@ -1,0 +1,119 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
+	"github.com/uptutu/goman/core"
+)
+
+// AdaptiveConfig says between which bounds an [AdaptiveLimit] looks for its limit. The
+// zero value is valid.
+type AdaptiveConfig struct {
+	// Least and Most bound the limit, Initial is the first. Defaults: 1, 200, and 20 or
+	// the bound that is nearer.
+	Least, Most, Initial int
+	// Window is how long the times of runs are collected, at least, before the limit is
+	// changed, and Samples is how many runs that takes. Defaults: 1 s, 50.
+	Window  time.Duration
+	Samples int
+	// Wait says what becomes of a task that finds it full.
+	Wait Waiting
+}
+
+// AdaptiveLimit bounds how many tasks are within it at a time, as [Bulkhead] does, by a
+// limit that it finds out: it falls when runs take longer than they used to, and rises while
+// they do not, up to five times of what is used. It is failsafe-go's adaptive limiter. It
+// pays where what tasks depend on is shared with others and slows down under load.
+//
+// The time of a run counts from where it was let in, including waits inside the task. Runs
+// that panicked, were cancelled, or ask to be run again do not count. The waits of a Retry
+// do not count, whichever of the two is outside, unless it is RetryConfig.Here within.
+type AdaptiveLimit struct {
+	config  AdaptiveConfig
+	limiter adaptivelimiter.AdaptiveLimiter[any]
+}
+
+// NewAdaptiveLimit makes one. All faults of config are reported at once.
+func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
+	c := &config
+	if c.Least == 0 {
+		c.Least = 1
+	}
+	if c.Most == 0 {
+		c.Most = max(200, c.Least)
+	}
+	if c.Initial == 0 {
+		c.Initial = min(max(20, c.Least), c.Most)
+	}
+	if c.Window == 0 {
+		c.Window = time.Second
+	}
+	if c.Samples == 0 {
+		c.Samples = 50
+	}
+	var faults []error
+	if c.Least < 1 || c.Most < c.Least || c.Initial < c.Least || c.Initial > c.Most || c.Most > math.MaxInt32 {
+		faults = append(faults, invalidf("AdaptiveConfig has Least %d, Initial %d and Most %d, and must have 1 <= Least <= Initial <= Most", c.Least, c.Initial, c.Most))
+	}
+	if c.Window < 0 {
+		faults = append(faults, invalidf("AdaptiveConfig.Window is %v, and must be positive", c.Window))
+	}
+	if c.Samples < 1 {
+		faults = append(faults, invalidf("AdaptiveConfig.Samples is %d, and must be at least 1", c.Samples))
+	}
+	faults = append(faults, c.Wait.validate("AdaptiveConfig"))
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	builder := adaptivelimiter.NewBuilder[any]().
+		WithLimits(uint(c.Least), uint(c.Most), uint(c.Initial)).
+		WithRecentWindow(c.Window, max(30*time.Second, c.Window), uint(c.Samples))
+	return &AdaptiveLimit{config, builder.Build()}, nil
+}
+
+// Intercept is a [core.Interceptor].
+func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
+	return func(ctx context.Context, job core.Job) error {
+		var permit adaptivelimiter.Permit
+		err := l.config.Wait.pass(ctx, job, l, gate{
+			try: func() (ok bool) {
+				permit, ok = l.limiter.TryAcquirePermit()
+				return ok
+			},
+			wait: func(ctx context.Context, most time.Duration) (err error) {
+				if most < 0 {
+					permit, err = l.limiter.AcquirePermit(ctx)
+				} else if permit, err = l.limiter.AcquirePermitWithMaxWait(ctx, most); errors.Is(err, adaptivelimiter.ErrExceeded) {
+					err = errWaited
+				}
+				return err
+			},
+			refused: func() *RefusedError { return &RefusedError{Reason: ErrFull} },
+		})
+		if err != nil {
+			return err
+		}
+		counts := false
+		defer func() {
+			if counts {
+				permit.Record()
+			} else {
+				permit.Drop()
+			}
+		}()
+		err = next(ctx, job)
+		_, again := wish(err)
+		counts = !again && !errors.Is(err, context.Canceled) && !errors.Is(err, core.ErrPanicked)
+		return err
+	}
+}
+
+// Limit returns the present limit.
+func (l *AdaptiveLimit) Limit() int { return l.limiter.Limit() }
+
+// Inside returns how many tasks are within.
+func (l *AdaptiveLimit) Inside() int { return l.limiter.Inflight() }

@@ -1,0 +1,307 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/uptutu/goman/core"
+)
+
+// BreakerConfig says when a [Breaker] opens, and when it closes again. The zero value is
+// valid: it opens after 5 failures in a row, and tries one task after 10 s.
+type BreakerConfig struct {
+	// Failures is how many failures open it: of the last Of runs, or, if Period is set,
+	// of the runs of that time. Defaults: 5, and an Of that is the same, so that they
+	// have to come in a row.
+	Failures, Of int
+	// Rate is the share of failures, above 0 and up to 1, that opens it instead of a
+	// number, among the runs of Period, if there were at least Minimum of them.
+	// Default of Minimum: 10.
+	Rate    float64
+	Minimum int
+	// Period is the time that counts, in ten steps. Default: all time, for Failures.
+	Period time.Duration
+	// Delay is how long it stays open. Default: 10 s.
+	Delay time.Duration
+	// Probes is how many tasks may run at a time, once Delay is over, to find out
+	// whether it can be closed: all of them have to succeed. Default: 1.
+	Probes int
+	// Failure decides which errors count as failures. Others count as successes.
+	// Default: all errors. Neither is counted what says nothing about that on which the
+	// task depends: a task that asks to be run again, and one whose own context was
+	// cancelled.
+	Failure func(error) bool
+	// Changed is called after a change of state, one call at a time for a key and in
+	// order, on the goroutine of the task that has caused it. It must not call the
+	// Breaker. Default: nobody is told.
+	Changed func(key string, from, to BreakerState)
+	// Readmit makes a task that was not let in wait in the engine's queue, by
+	// core.Again, until the breaker may let it in, but not longer than this since it
+	// first tried. Negative: without a bound. What cannot be queued again fails at once.
+	// Default: it fails at once, with a *RefusedError that matches ErrOpen.
+	Readmit time.Duration
+	// Keys makes it a breaker for each key.
+	Keys Keys
+}
+
+// BreakerState is the state of a [Breaker].
+type BreakerState string
+
+// The states.
+const (
+	Closed   BreakerState = "closed"    // all tasks run
+	Open     BreakerState = "open"      // none does
+	HalfOpen BreakerState = "half-open" // some do, as a probe
+)
+
+// Breaker does not let tasks run while what they depend on fails. It is failsafe-go's
+// circuit breaker, with these differences: a panic and a Goexit count as failures; a run
+// that began in another state is not counted in this one; a probe whose task is cancelled
+// gives its place to another.
+//
+// Within a Retry, each run counts, and where it is open the delay of the Retry is at least
+// what is left of Delay. Around a Retry, only what becomes of the last run counts.
+type Breaker struct {
+	config BreakerConfig
+	wait   Waiting
+	keys   *keyed[*circuit]
+}
+
+// NewBreaker makes one. All faults of config are reported at once.
+func NewBreaker(config BreakerConfig) (*Breaker, error) {
+	c := &config
+	if c.Failures == 0 && c.Rate == 0 {
+		c.Failures = 5
+	}
+	if c.Of == 0 && c.Period == 0 {
+		c.Of = c.Failures
+	}
+	if c.Minimum == 0 && c.Rate != 0 {
+		c.Minimum = 10
+	}
+	if c.Delay == 0 {
+		c.Delay = 10 * time.Second
+	}
+	if c.Probes == 0 {
+		c.Probes = 1
+	}
+	if c.Failure == nil {
+		c.Failure = func(error) bool { return true }
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	b := &Breaker{config: config, wait: Waiting{Max: c.Readmit}}
+	if c.Readmit != 0 {
+		// Nobody tells when the probes are over; a tenth of the delay is not long beside it.
+		b.wait.Every = max(c.Delay/10, time.Millisecond)
+	}
+	b.keys = newKeyed(c.Keys, func() *circuit { return newCircuit(c) })
+	return b, nil
+}
+
+func (c *BreakerConfig) validate() error {
+	var faults []error
+	if c.Rate != 0 {
+		if !(c.Rate > 0 && c.Rate <= 1) {
+			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be above 0 and at most 1", c.Rate))
+		}
+		if c.Failures != 0 || c.Of != 0 {
+			faults = append(faults, invalidf("BreakerConfig has Rate and also Failures or Of: one of the two decides"))
+		}
+		if c.Minimum < 1 {
+			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, and must be at least 1", c.Minimum))
+		}
+		if c.Period <= 0 {
+			faults = append(faults, invalidf("BreakerConfig.Period is %v, and must be positive where there is a Rate", c.Period))
+		}
+	} else {
+		if c.Failures < 1 {
+			faults = append(faults, invalidf("BreakerConfig.Failures is %d, and must be at least 1", c.Failures))
+		}
+		if c.Minimum != 0 {
+			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, but there is no Rate", c.Minimum))
+		}
+		if c.Period != 0 && c.Of != 0 {
+			faults = append(faults, invalidf("BreakerConfig has Of and also Period: one of the two decides"))
+		}
+		if c.Period == 0 && c.Of < c.Failures {
+			faults = append(faults, invalidf("BreakerConfig.Of is %d, and must be at least Failures, which is %d", c.Of, c.Failures))
+		}
+	}
+	if c.Period != 0 && c.Period < 10*time.Nanosecond {
+		faults = append(faults, invalidf("BreakerConfig.Period is %v, and must be at least 10ns", c.Period))
+	}
+	if c.Delay < 0 {
+		faults = append(faults, invalidf("BreakerConfig.Delay is %v, and must not be negative", c.Delay))
+	}
+	if c.Probes < 1 {
+		faults = append(faults, invalidf("BreakerConfig.Probes is %d, and must be at least 1", c.Probes))
+	}
+	return errors.Join(append(faults, c.Keys.validate("BreakerConfig"))...)
+}
+
+// Intercept is a [core.Interceptor].
+func (b *Breaker) Intercept(next core.Handler) core.Handler {
+	return func(ctx context.Context, job core.Job) (err error) {
+		at := b.keys.enter(job)
+		defer b.keys.leave(at)
+		c := at.value
+		var p permit
+		var left time.Duration
+		try := func() (ok bool) {
+			p, left, ok = c.enter()
+			return ok
+		}
+		refused := func() *RefusedError { return &RefusedError{Reason: ErrOpen, Key: at.key, After: left} }
+		switch {
+		case try(): // without a closure, in the usual case
+			if b.wait.Every > 0 && job.Value(b) != nil {
+				job.SetValue(b, nil)
+			}
+		case b.wait.Every > 0 && repeatable(ctx, job):
+			return b.wait.comeBack(job, b, refused())
+		default:
+			return refused()
+		}
+		result := failed // unless next returns
+		defer func() {
+			c.exit(p, result)
+			c.tell(b.config.Changed, at.key)
+		}()
+		c.tell(b.config.Changed, at.key)
+		err = next(ctx, job)
+		result = b.verdict(ctx, err)
+		return err
+	}
+}
+
+// verdict says what err means for the breaker.
+func (b *Breaker) verdict(ctx context.Context, err error) result {
+	switch _, again := wish(err); {
+	case again, err != nil && errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled):
+		return void
+	case err != nil && b.config.Failure(err):
+		return failed
+	}
+	return succeeded
+}
+
+// State returns the state of the breaker of key, which is "" if there are no keys. That of
+// a key that is not remembered is closed. A breaker that has been open for Delay stays open
+// until a task comes.
+func (b *Breaker) State(key string) BreakerState {
+	if c, ok := b.keys.find(key); ok {
+		return stateOf(c.breaker.State())
+	}
+	return Closed
+}
+
+// Remembered returns the keys that are remembered, the most recently used first.
+func (b *Breaker) Remembered() []string { return b.keys.keys() }
+
+func stateOf(s circuitbreaker.State) BreakerState {
+	switch s {
+	case circuitbreaker.OpenState:
+		return Open
+	case circuitbreaker.HalfOpenState:
+		return HalfOpen
+	}
+	return Closed
+}
+
+// result is how a run counts.
+type result int
+
+const (
+	failed result = iota
+	succeeded
+	void // not at all
+)
+
+// circuit is the breaker of one key: failsafe-go's under a mutex, and what that does not
+// know of the runs that it has let in.
+type circuit struct {
+	mu      sync.Mutex
+	breaker circuitbreaker.CircuitBreaker[any]
+	epoch   int               // how often the state has changed
+	spare   int               // places for probes that were taken and not used
+	changes [][2]BreakerState // of which nobody has been told
+	telling bool              // a goroutine tells them
+}
+
+// permit is the right to one run.
+type permit struct{ epoch int }
+
+func newCircuit(c *BreakerConfig) *circuit {
+	made := new(circuit)
+	builder := circuitbreaker.NewBuilder[any]().
+		WithDelay(c.Delay).
+		WithSuccessThreshold(uint(c.Probes)).
+		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			// Called within a call of ours, which holds the mutex.
+			made.epoch++
+			made.spare = 0
+			made.changes = append(made.changes, [2]BreakerState{stateOf(e.OldState), stateOf(e.NewState)})
+		})
+	switch {
+	case c.Rate > 0:
+		builder.WithFailureRateThreshold(c.Rate, uint(c.Minimum), c.Period)
+	case c.Period > 0:
+		builder.WithFailureThresholdPeriod(uint(c.Failures), c.Period)
+	default:
+		builder.WithFailureThresholdRatio(uint(c.Failures), uint(c.Of))
+	}
+	made.breaker = builder.Build()
+	return made
+}
+
+// enter asks for a permit. Without one it tells when there may be one.
+func (c *circuit) enter() (p permit, left time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spare > 0 {
+		c.spare--
+		return permit{c.epoch}, 0, true
+	}
+	if !c.breaker.TryAcquirePermit() {
+		return permit{}, c.breaker.RemainingDelay(), false
+	}
+	return permit{c.epoch}, 0, true
+}
+
+// exit gives p back.
+func (c *circuit) exit(p permit, r result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case p.epoch != c.epoch: // it says nothing about the present state
+	case r == failed:
+		c.breaker.RecordFailure()
+	case r == succeeded:
+		c.breaker.RecordSuccess()
+	case c.breaker.IsHalfOpen():
+		c.spare++
+	}
+}
+
+// tell calls changed for what has changed, in order, unless another goroutine does.
+func (c *circuit) tell(changed func(key string, from, to BreakerState), key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.changes) > 0 && !c.telling {
+		change := c.changes[0]
+		c.changes = c.changes[1:]
+		if changed != nil {
+			c.telling = true
+			func() {
+				c.mu.Unlock()
+				defer func() { c.mu.Lock(); c.telling = false }() // also if it panics
+				changed(key, change[0], change[1])
+			}()
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package middleware
+
+import "sync"
+
+// Budget bounds how many of the runs may be repetitions, over all tasks of the [Retry]s
+// that share it: so a dependency that fails for everybody is not given a multiple of the
+// load. It is a bucket: each first run puts Ratio of an attempt into it, each repetition
+// takes one out. It may be shared between engines.
+type Budget struct {
+	ratio, most float64
+
+	mu   sync.Mutex
+	left float64
+}
+
+// NewBudget makes a budget that allows ratio repetitions for each first run, in the long
+// run, and most at once. It is full at first. ratio must be from 0 to 1, most at least 1.
+func NewBudget(ratio float64, most int) (*Budget, error) {
+	if !(ratio >= 0 && ratio <= 1) {
+		return nil, invalidf("the ratio of a budget is %v, and must be from 0 to 1", ratio)
+	}
+	if most < 1 {
+		return nil, invalidf("the bound of a budget is %d, and must be at least 1", most)
+	}
+	return &Budget{ratio: ratio, most: float64(most), left: float64(most)}, nil
+}
+
+// Left returns how many repetitions are allowed at the moment.
+func (b *Budget) Left() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int(b.left)
+}
+
+func (b *Budget) earn() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = min(b.left+b.ratio, b.most)
+}
+
+func (b *Budget) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}

@@ -1,0 +1,94 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptutu/goman/core"
+)
+
+// Decorate makes of interceptors, the outermost first, a function that puts them around
+// a task of one type:
+//
+//	fetch, err := middleware.Decorate[Page](timeout.Intercept, retry.Intercept)
+//	future, err := core.Submit(ctx, engine, fetch(task))
+//
+// They see the job of the task that they run in, which is the zero Job if the decorated
+// task is executed outside of an engine. Each sees a panic of what is within as an error.
+// The result has the attributes that the task brings. A nil interceptor, and one that
+// panics or returns no handler, is an error that matches [core.ErrInvalid].
+//
+// It costs an allocation for each task, and one for each run.
+func Decorate[T any](layers ...core.Interceptor) (func(core.Task[T]) core.Task[T], error) {
+	handle := core.Handler(perform[T])
+	for i := len(layers) - 1; i >= 0; i-- {
+		layer, next := layers[i], contained(handle)
+		if layer == nil {
+			return nil, invalidf("interceptor %d of %d is nil", i, len(layers))
+		}
+		handle = nil
+		err := core.Contain(context.Background(), func() error { handle = layer(next); return nil })
+		if err != nil {
+			return nil, invalidf("interceptor %d of %d: %w", i, len(layers), err)
+		}
+		if handle == nil {
+			return nil, invalidf("interceptor %d of %d returned a nil Handler", i, len(layers))
+		}
+	}
+	handle = contained(handle)
+	return func(task core.Task[T]) core.Task[T] {
+		return adorned(task, func(ctx context.Context) (T, error) {
+			c := &call[T]{Context: ctx, task: task}
+			err := handle(c, core.JobOf(ctx))
+			if err == nil && !c.called {
+				err = fmt.Errorf("middleware: %w", core.ErrSkipped)
+			}
+			return c.value, err
+		})
+	}, nil
+}
+
+// contained makes a handler return a panic of next as an error.
+func contained(next core.Handler) core.Handler {
+	return func(ctx context.Context, job core.Job) error {
+		return core.Contain(ctx, func() error { return next(ctx, job) })
+	}
+}
+
+// call is one run of a decorated task. It is the context that the handlers are given, so
+// that the innermost finds it, whatever they have derived from it.
+type call[T any] struct {
+	context.Context
+	task   core.Task[T]
+	value  T
+	called bool
+}
+
+type callKey[T any] struct{}
+
+// Value answers for the call itself.
+func (c *call[T]) Value(key any) any {
+	if _, mine := key.(callKey[T]); mine {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// perform is the innermost handler. The task is given a context in which no call is to be
+// found but through one of its own.
+func perform[T any](ctx context.Context, _ core.Job) error {
+	c := ctx.Value(callKey[T]{}).(*call[T])
+	c.called = true
+	var err error
+	c.value, err = c.task.Execute(ctx)
+	return err
+}
+
+// adorned is fn as a task that brings the attributes that task brings.
+func adorned[T any](task core.Task[T], fn core.TaskFunc[T]) core.Task[T] {
+	switch any(task).(type) {
+	case core.Named, core.Prioritized, core.Keyed, core.Tenanted, core.Labeled, core.Limited:
+		return &attributed[T]{fn, task}
+	}
+	return fn
+}

@@ -1,0 +1,104 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// The sentinel errors, matched with errors.Is; the typed errors say more.
+var (
+	// ErrTimeout: the task ran longer than its [Timeout]. It matches
+	// context.DeadlineExceeded too; errors.As finds the *TimeoutError.
+	ErrTimeout error = timeoutError{}
+	// ErrExhausted: a [Retry] has given up; errors.As finds the *RetryError.
+	ErrExhausted = errors.New("middleware: no further attempt")
+	// ErrBudget: there was no attempt left in the [Budget].
+	ErrBudget = errors.New("middleware: the retry budget is spent")
+	// ErrOpen: a [Breaker] did not let the task run.
+	ErrOpen = errors.New("middleware: circuit breaker is open")
+	// ErrRateLimited: a [RateLimit] did not let the task run.
+	ErrRateLimited = errors.New("middleware: rate limit exceeded")
+	// ErrFull: a [Bulkhead] or an [AdaptiveLimit] did not let the task run.
+	ErrFull = errors.New("middleware: too many tasks at a time")
+)
+
+// timeoutError is ErrTimeout.
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "middleware: task ran longer than its timeout" }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+func (timeoutError) Timeout() bool        { return true }
+
+// TimeoutError is what a [Timeout] makes of the error of a task that was too slow. It
+// matches ErrTimeout and context.DeadlineExceeded.
+type TimeoutError struct {
+	// Limit is the limit that was passed.
+	Limit time.Duration
+	// Late tells that the task did not obey: it went on to a result of its own. The
+	// value of the future is that result.
+	Late bool
+	// Err is what the task returned in the end.
+	Err error
+}
+
+// Error tells the limit.
+func (e *TimeoutError) Error() string {
+	text := fmt.Sprintf("middleware: task ran longer than its timeout of %v", e.Limit)
+	if e.Late && e.Err != nil {
+		text += fmt.Sprintf(" and then failed: %v", e.Err)
+	}
+	return text
+}
+
+// Is matches ErrTimeout and context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool {
+	return target == ErrTimeout || target == context.DeadlineExceeded
+}
+
+// Unwrap returns what the task returned.
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// Timeout reports true, as the errors of package net do.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// RefusedError is why a policy did not let a task run. It matches the sentinel of the
+// policy. A [Retry] around the policy waits for as long as RetryAfter says.
+type RefusedError struct {
+	// Reason is ErrOpen, ErrRateLimited or ErrFull.
+	Reason error
+	// Key is the key that was over its limit; "" where a policy has none.
+	Key string
+	// After is when there may be room again, as far as that is known.
+	After time.Duration
+}
+
+// Error tells the reason and the key.
+func (e *RefusedError) Error() string {
+	if e.Key == "" {
+		return e.Reason.Error()
+	}
+	return fmt.Sprintf("%v for key %q", e.Reason, e.Key)
+}
+
+// Unwrap returns the reason.
+func (e *RefusedError) Unwrap() error { return e.Reason }
+
+// RetryAfter returns After.
+func (e *RefusedError) RetryAfter() time.Duration { return e.After }
+
+// invalidf is an error that matches [core.ErrInvalid] and says what is allowed.
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("middleware: "+format+": %w", append(args, core.ErrInvalid)...)
+}
+
+// wish returns the wish in err to be run again, which is no failure.
+func wish(err error) (*core.AgainError, bool) {
+	if err == nil {
+		return nil, false
+	}
+	return errors.AsType[*core.AgainError](err)
+}

@@ -1,0 +1,277 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/uptutu/goman/core"
+)
+
+// RetryConfig says which tasks a [Retry] repeats, how often, and after which delays.
+// The zero value is valid.
+type RetryConfig struct {
+	// Attempts is how many runs there are at most, the first included. Default: 3.
+	Attempts int
+	// First is the delay before the second run. Each further one is Factor times the one
+	// before it, up to Max; Jitter is how much of it is left to chance, on both sides:
+	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than Max.
+	// Defaults: 100 ms, 2, 1 min and 0.5; a negative Jitter is none.
+	First  time.Duration
+	Factor float64
+	Max    time.Duration
+	Jitter float64
+	// MaxRetryAfter is the longest delay that an error may ask for. A task whose error
+	// asks for more is not repeated. Default: Max. See [RetryAfter].
+	MaxRetryAfter time.Duration
+	// If decides which errors are worth another run. Default: all but panics and
+	// cancellations, that is those that match core.ErrPanicked or context.Canceled.
+	// Never repeated, whatever If says, are a task whose own context has ended, one that
+	// asks for another run itself, one that called runtime.Goexit, a plain function, and
+	// what [Permanent] has made.
+	If func(error) bool
+	// Budget bounds the repetitions of many tasks together. Default: none.
+	Budget *Budget
+	// Here makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
+	// its worker is free all the same. What is around the Retry then sees one run, and a
+	// decorated task can be executed as a part of another one, where the wish to be run
+	// again would repeat the whole.
+	Here bool
+}
+
+// Retry repeats tasks that fail. Between two runs the task is in the engine's queue, with
+// its future, priority and key; it holds no worker and no goroutine, and can be cancelled
+// and handed back by Shutdown. Each run goes through everything that is around the Retry,
+// too, unless RetryConfig.Here is set.
+//
+// A task that succeeds at once costs no allocation. One and the same Retry both around and
+// within counts once, where it is within.
+type Retry struct {
+	config RetryConfig
+	steps  int // from here on the delay is Max
+}
+
+// longest is a delay that can be doubled without running over.
+const longest = time.Duration(1) << 61
+
+// NewRetry makes one.
+func NewRetry(config RetryConfig) (*Retry, error) {
+	c := &config
+	if c.Attempts == 0 {
+		c.Attempts = 3
+	}
+	if c.First == 0 {
+		c.First = 100 * time.Millisecond
+	}
+	if c.Factor == 0 {
+		c.Factor = 2
+	}
+	if c.Max == 0 {
+		c.Max = max(time.Minute, c.First)
+	}
+	if c.Jitter == 0 {
+		c.Jitter = 0.5
+	}
+	if c.MaxRetryAfter == 0 {
+		c.MaxRetryAfter = c.Max
+	}
+	if c.If == nil {
+		c.If = func(err error) bool {
+			return !errors.Is(err, core.ErrPanicked) && !errors.Is(err, context.Canceled)
+		}
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	c.Jitter = max(c.Jitter, 0)
+	steps := 0
+	if c.Factor > 1 {
+		// Twice as many as it takes, because fractions of a nanosecond are cut off.
+		steps = int(min(2*math.Log(float64(c.Max)/float64(c.First))/math.Log(c.Factor)+2, math.MaxInt32))
+	}
+	return &Retry{config: config, steps: steps}, nil
+}
+
+func (c *RetryConfig) validate() error {
+	var faults []error
+	if c.Attempts < 1 {
+		faults = append(faults, invalidf("RetryConfig.Attempts is %d, and must be at least 1", c.Attempts))
+	}
+	if c.First < 0 {
+		faults = append(faults, invalidf("RetryConfig.First is %v, and must not be negative", c.First))
+	}
+	if c.Max < c.First || c.Max > longest {
+		faults = append(faults, invalidf("RetryConfig.Max is %v, and must be from First to %v", c.Max, longest))
+	}
+	if !(c.Factor >= 1 && c.Factor <= 1000) {
+		faults = append(faults, invalidf("RetryConfig.Factor is %v, and must be from 1 to 1000", c.Factor))
+	}
+	if !(c.Jitter <= 1) {
+		faults = append(faults, invalidf("RetryConfig.Jitter is %v, and must not be more than 1", c.Jitter))
+	}
+	if c.MaxRetryAfter < 0 {
+		faults = append(faults, invalidf("RetryConfig.MaxRetryAfter is %v, and must not be negative", c.MaxRetryAfter))
+	}
+	return errors.Join(faults...)
+}
+
+// Intercept is a [core.Interceptor].
+func (r *Retry) Intercept(next core.Handler) core.Handler {
+	return func(ctx context.Context, job core.Job) error {
+		done, _ := job.Value(r).(int) // runs that have ended
+		for {
+			if done == 0 && r.config.Budget != nil {
+				r.config.Budget.earn()
+			}
+			err := next(ctx, job)
+			if _, ok := wish(err); ok {
+				return err // what is within waits; that is no attempt
+			}
+			done++
+			delay, err := r.delay(ctx, job, done, err)
+			switch {
+			case delay < 0:
+				if done > 1 {
+					job.SetValue(r, nil)
+				}
+				return err
+			case !r.config.Here && !job.IsZero():
+				job.SetValue(r, done)
+				return core.Again(delay, err)
+			}
+			var ended error
+			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
+			if ended != nil {
+				return &RetryError{Attempts: done, Err: err, Reason: ended, by: r}
+			}
+		}
+	}
+}
+
+// delay returns after which time there is another run, once done of them have ended, the
+// last with err; negative if there is none, and then the error to return.
+func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (time.Duration, error) {
+	c := &r.config
+	if err == nil || ctx.Err() != nil || !job.IsZero() && !repeatable(ctx, job) {
+		return -1, err
+	}
+	if _, ok := errors.AsType[*permanentError](err); ok {
+		return -1, err
+	}
+	if inner, ok := errors.AsType[*RetryError](err); ok && inner.by == r || !c.If(err) {
+		return -1, err
+	}
+	delay := r.backoff(done)
+	gaveUp := func(reason error) (time.Duration, error) {
+		return -1, &RetryError{Attempts: done, Err: err, Reason: reason, by: r}
+	}
+	if done >= c.Attempts {
+		return gaveUp(nil)
+	}
+	if hint, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		if hint.RetryAfter() > c.MaxRetryAfter {
+			return gaveUp(fmt.Errorf("middleware: it asks for a delay of %v, more than %v", hint.RetryAfter(), c.MaxRetryAfter))
+		}
+		delay = max(delay, hint.RetryAfter())
+	}
+	end, bounded := job.Deadline()
+	if c.Here || job.IsZero() {
+		end, bounded = ctx.Deadline()
+	}
+	if bounded && !time.Now().Add(delay).Before(end) {
+		return gaveUp(context.DeadlineExceeded)
+	}
+	if c.Budget != nil && !c.Budget.take() {
+		return gaveUp(ErrBudget)
+	}
+	return delay, err
+}
+
+// backoff returns the delay after done runs.
+func (r *Retry) backoff(done int) time.Duration {
+	c := &r.config
+	b := backoff.ExponentialBackOff{InitialInterval: c.First, RandomizationFactor: c.Jitter, Multiplier: c.Factor, MaxInterval: c.Max}
+	b.Reset()
+	d := b.NextBackOff()
+	for range min(done-1, r.steps) {
+		d = b.NextBackOff()
+	}
+	return min(max(d, 0), c.Max)
+}
+
+// RetryError is the error of a task that a [Retry] would have repeated, but for Reason or
+// because there were as many attempts as are allowed. It matches ErrExhausted, Err and
+// Reason.
+type RetryError struct {
+	// Attempts is how many runs there were.
+	Attempts int
+	// Err is the error of the last one.
+	Err error
+	// Reason is why there was no further one: ErrBudget, context.DeadlineExceeded where
+	// the wait would have been too long, the cause of the context that ended; nil if the
+	// attempts are used up.
+	Reason error
+
+	by *Retry
+}
+
+// Error tells how often it was tried, and the last error.
+func (e *RetryError) Error() string {
+	times := "once"
+	if e.Attempts != 1 {
+		times = fmt.Sprintf("%d times", e.Attempts)
+	}
+	if e.Reason == nil {
+		return fmt.Sprintf("middleware: tried %s: %v", times, e.Err)
+	}
+	return fmt.Sprintf("middleware: tried %s: %v; no further attempt: %v", times, e.Err, e.Reason)
+}
+
+// Is matches ErrExhausted.
+func (e *RetryError) Is(target error) bool { return target == ErrExhausted }
+
+// Unwrap returns the last error and the reason.
+func (e *RetryError) Unwrap() []error {
+	if e.Reason == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Reason}
+}
+
+// Permanent marks err, which no [Retry] then repeats. The mark is seen through errors that
+// wrap it.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// RetryAfter marks err with the least delay before another run, as the header Retry-After
+// tells it. Any error with a method RetryAfter() time.Duration is understood.
+func RetryAfter(delay time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &laterError{err, delay}
+}
+
+type laterError struct {
+	err   error
+	delay time.Duration
+}
+
+func (e *laterError) Error() string             { return e.err.Error() }
+func (e *laterError) Unwrap() error             { return e.err }
+func (e *laterError) RetryAfter() time.Duration { return e.delay }

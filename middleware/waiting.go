@@ -1,0 +1,113 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptutu/goman/core"
+)
+
+// Waiting says what becomes of a task that a limit does not let run at once. The zero
+// Waiting refuses it: the task fails with a *[RefusedError].
+type Waiting struct {
+	// Max is how long a task waits before it is refused. Negative: without a bound,
+	// until its context ends.
+	Max time.Duration
+	// Every, if positive, makes the task leave its goroutine: it is queued again by
+	// core.Again after that time, and tries again, until Max has passed since it first
+	// tried. Then a wait costs no goroutine, and there is no order among those that
+	// wait. Everything around the limit runs anew each time.
+	//
+	// If Every is zero the task waits on its goroutine, in order, as in core.Blocking: its
+	// worker does other work meanwhile. So does, whatever Every is, what cannot be
+	// queued again: a plain function, which holds its worker up, and a decorated task
+	// that is executed outside of an engine.
+	Every time.Duration
+}
+
+func (w Waiting) validate(name string) error {
+	if w.Every < 0 {
+		return invalidf("%s.Wait.Every is %v, and must not be negative", name, w.Every)
+	}
+	if w.Every > 0 && w.Max == 0 {
+		return invalidf("%s.Wait.Every is %v, but Wait.Max is 0, so that no task waits", name, w.Every)
+	}
+	return nil
+}
+
+// errWaited is what the wait of a gate returns when the time is over.
+var errWaited = errors.New("middleware: waited for as long as allowed")
+
+// gate is a limit that a task passes before it runs.
+type gate struct {
+	try     func() bool
+	wait    func(ctx context.Context, most time.Duration) error // a negative one has no bound
+	refused func() *RefusedError
+}
+
+// pass lets the task through g, or returns why it may not run now: the error of the
+// handler. self is the policy.
+func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error {
+	if g.try() {
+		if w.Every > 0 && job.Value(self) != nil {
+			job.SetValue(self, nil)
+		}
+		return nil
+	}
+	if w.Max == 0 {
+		return g.refused()
+	}
+	if w.Every > 0 && repeatable(ctx, job) {
+		return w.comeBack(job, self, g.refused())
+	}
+	var err error
+	core.Blocking(ctx, func() { err = g.wait(ctx, w.Max) })
+	switch {
+	case err == errWaited:
+		return g.refused()
+	case err != nil:
+		return fmt.Errorf("middleware: gave up waiting: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+// comeBack asks for another run, or refuses the task if it has waited for long enough.
+func (w Waiting) comeBack(job core.Job, self any, refused *RefusedError) error {
+	now := time.Now()
+	since, waiting := job.Value(self).(time.Time)
+	if !waiting {
+		since = now
+	}
+	delay := max(w.Every, refused.After)
+	if w.Max > 0 {
+		left := w.Max - now.Sub(since)
+		if left <= 0 {
+			job.SetValue(self, nil)
+			return refused
+		}
+		delay = min(delay, left)
+	}
+	if !waiting {
+		job.SetValue(self, since)
+	}
+	return core.Again(delay, refused)
+}
+
+// repeatable reports whether a wish to be run again is heard: in a task of an engine.
+func repeatable(ctx context.Context, job core.Job) bool {
+	return !job.IsZero() && core.JobOf(ctx) == job
+}
+
+// sleep waits for d or the end of ctx, and returns the cause of that.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
