@@ -13,11 +13,6 @@ import (
 // which are occupied, and the time to submit one. Of goroutines there are 100,000, which
 // take 2.6 kB each.
 
-const (
-	backlog           = 1_000_000
-	backlogGoroutines = 100_000
-)
-
 // occupy makes the workers busy until the gate is opened.
 func occupy(p pool, workers int) (open func()) {
 	gate := make(chan struct{})
@@ -54,16 +49,17 @@ func held(name string, n int, fill func(m *meter) (empty func())) contender {
 	return contender{name: name, start: func() (func(*meter), func()) {
 		return func(m *meter) {
 			m.n = n
-			before := heldMemory()
+			none := heldMemory()
 			empty := fill(m)
 			m.stop()
-			m.set("held B", (heldMemory()-before)/float64(n))
+			m.set("held B", (heldMemory()-none)/float64(n))
 			empty()
 		}, func() {}
 	}}
 }
 
-func backlogWorkloads() []workload {
+func backlogWorkloads(s scale) []workload {
+	backlog, goroutines := s.of(1_000_000, 1_000), s.of(100_000, 100)
 	functions := workload{
 		id: "W13/func", about: "1,000,000 functions that wait behind 2 busy workers: memory for each, and ns to submit it",
 		figure: "held B", unit: "B/function", base: "chan", step: backlog, cold: true,
@@ -75,7 +71,7 @@ func backlogWorkloads() []workload {
 	for _, p := range named("goman", "chan", "go", "pond", "gammazero", "gopool") {
 		n := backlog
 		if p.name == "go" {
-			n = backlogGoroutines
+			n = goroutines
 		}
 		functions.who = append(functions.who, held(p.name, n, func(m *meter) func() {
 			pool := unlimited(p, 2, n)
@@ -100,10 +96,10 @@ func backlogWorkloads() []workload {
 			}
 		}))
 	}
-	return []workload{functions, typedBacklog()}
+	return []workload{functions, typedBacklog(backlog, goroutines)}
 }
 
-func typedBacklog() workload {
+func typedBacklog(backlog, goroutines int) workload {
 	return workload{
 		id: "W13/typed", about: "1,000,000 tasks with a result that wait behind 2 busy workers: memory for each, and ns to submit it",
 		figure: "held B", unit: "B/task", base: "go", step: backlog, cold: true,
@@ -124,9 +120,9 @@ func typedBacklog() workload {
 					runtime.KeepAlive(futures)
 				}
 			}),
-			held("go", backlogGoroutines, func(m *meter) func() {
+			held("go", goroutines, func(m *meter) func() {
 				gate := make(chan struct{})
-				results := make([]chan int, backlogGoroutines)
+				results := make([]chan int, goroutines)
 				m.start()
 				for i := range results {
 					results[i] = make(chan int, 1)

@@ -36,7 +36,7 @@ func turns(d time.Duration) int {
 	return max(int(many*d/best), 1)
 }
 
-func busyWorkloads() (list []workload) {
+func busyWorkloads(s scale) (list []workload) {
 	for _, c := range []struct {
 		id        string
 		work      time.Duration
@@ -44,7 +44,7 @@ func busyWorkloads() (list []workload) {
 	}{{"W4", time.Microsecond, 1.06, 1.03}, {"W5", 10 * time.Microsecond, 1.02, 1.01}} {
 		w := workload{
 			id: c.id, about: "functions that compute for " + c.work.String() + ": 1 producer, 2 workers; ideal is the work in two halves",
-			figure: wallNS, unit: "ns/task", base: "ideal", quick: true,
+			figure: wallNS, unit: "ns/task", base: "ideal", step: 100, quick: true,
 			goals: []goal{{who: "goman", must: c.must, aim: c.aim}},
 			who:   []contender{busyIdeal(c.work)},
 		}
@@ -56,7 +56,7 @@ func busyWorkloads() (list []workload) {
 		}
 		list = append(list, w)
 	}
-	return append(list, skewed("anywhere"), skewed("last"))
+	return append(list, skewed("anywhere", s), skewed("last", s))
 }
 
 func busyIdeal(work time.Duration) contender {
@@ -77,8 +77,8 @@ func busyIdeal(work time.Duration) contender {
 }
 
 // skewed is W7: 4,000 functions of 2 µs, of which each hundredth takes 400 µs instead.
-func skewed(where string) workload {
-	const tasks, long = 4000, 40
+func skewed(where string, s scale) workload {
+	tasks, long := s.of(4000, 100), s.of(40, 1)
 	work := func() []int {
 		list := slices.Repeat([]int{turns(2 * time.Microsecond)}, tasks)
 		large := turns(400 * time.Microsecond)

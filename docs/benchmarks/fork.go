@@ -11,11 +11,6 @@ import (
 // W8: tasks that wait for tasks. Fibonacci numbers by their definition; a figure is that
 // of one of the calls that are submitted.
 
-const (
-	fibOf, fibIs, fibParts = 22, 17711, 28656
-	smallOf, smallIs       = 16, 987
-)
-
 //go:noinline
 func serialFib(n int) int {
 	if n < 2 {
@@ -70,33 +65,34 @@ func branchFib(b *flow.Branch[int, int], n int) (int, error) {
 	return x + y, err
 }
 
-// computed is a contender that computes the number again and again.
-func computed(name string, compute func() int) contender {
-	return simple(name, func(n int) {
-		for range n / fibParts {
-			expect(compute(), fibIs)
-		}
-	})
+// A fibonacci is a number to compute: its place, its value, and how many calls are
+// submitted for it.
+type fibonacci struct{ of, value, parts int }
+
+func newFibonacci(n int) fibonacci { return fibonacci{n, serialFib(n), serialFib(n+1) - 1} }
+
+// again computes the number as often as m says.
+func (f fibonacci) again(m *meter, compute func() int) {
+	for range m.n / f.parts {
+		expect(compute(), f.value)
+	}
 }
 
-// engineFib is computed on an engine.
-func engineFib(name string, workers int, compute func(e *core.Engine) (int, error)) contender {
+// onEngine is a contender that computes it on an engine.
+func (f fibonacci) onEngine(name string, workers int, compute func(e *core.Engine) (int, error)) contender {
 	return contender{name: name, start: func() (func(*meter), func()) {
 		p := startEngine(core.WithWorkers(workers))
-		return func(m *meter) {
-			for range m.n / fibParts {
-				expect(must(compute(p.Engine)), fibIs)
-			}
-		}, p.Close
+		return func(m *meter) { f.again(m, func() int { return must(compute(p.Engine)) }) }, p.Close
 	}}
 }
 
-func forkWorkloads() []workload {
-	divide := func(e *core.Engine) (int, error) { return flow.Divide(background, e, fibOf, branchFib) }
-	submit := func(e *core.Engine) (int, error) { return core.Run(background, e, taskFib{e, fibOf}) }
+func forkWorkloads(s scale) []workload {
+	fib := newFibonacci(s.of(22, 10))
+	divide := func(e *core.Engine) (int, error) { return flow.Divide(background, e, fib.of, branchFib) }
+	submit := func(e *core.Engine) (int, error) { return core.Run(background, e, taskFib{e, fib.of}) }
 	w := workload{
 		id: "W8", about: "tasks that wait for tasks: fib(22). go+sem and errgroup call where all places are taken, the other peers are without a limit",
-		figure: wallNS, unit: "ns/part", base: "go", step: fibParts, quick: true,
+		figure: wallNS, unit: "ns/part", base: "go", step: fib.parts, quick: true,
 		goals: []goal{
 			{who: "goman Divide", must: 0.06, aim: 0.025},
 			{who: "goman Divide", base: "serial", must: 10, aim: 4},
@@ -105,11 +101,13 @@ func forkWorkloads() []workload {
 			{who: "goman Submit, 64 workers", must: 0.5, aim: 0.2},
 		},
 		who: []contender{
-			engineFib("goman Divide", 2, divide).states(0.01), // its root is a task
-			engineFib("goman Submit", 2, submit).states(2),
-			engineFib("goman Submit, 1 worker", 1, submit).states(2),
-			engineFib("goman Submit, 64 workers", 64, submit).states(2),
-			computed("serial", func() int { return serialFib(fibOf) }),
+			fib.onEngine("goman Divide", 2, divide).states(0.01), // its root is a task
+			fib.onEngine("goman Submit", 2, submit).states(2),
+			fib.onEngine("goman Submit, 1 worker", 1, submit).states(2),
+			fib.onEngine("goman Submit, 64 workers", 64, submit).states(2),
+			{name: "serial", start: func() (func(*meter), func()) {
+				return func(m *meter) { fib.again(m, func() int { return serialFib(fib.of) }) }, func() {}
+			}},
 		},
 	}
 	for _, p := range without("goman", "chan", "ants-multi", "ants-func") {
@@ -120,11 +118,7 @@ func forkWorkloads() []workload {
 		w.who = append(w.who, contender{name: p.name, start: func() (func(*meter), func()) {
 			pool := p.start(places)
 			try, _ := pool.(trier)
-			return func(m *meter) {
-				for range m.n / fibParts {
-					expect(poolFib(pool, try, fibOf), fibIs)
-				}
-			}, pool.Close
+			return func(m *meter) { fib.again(m, func() int { return poolFib(pool, try, fib.of) }) }, pool.Close
 		}})
 	}
 	return append([]workload{w}, boundedFork(2), boundedFork(64))
@@ -132,6 +126,7 @@ func forkWorkloads() []workload {
 
 // boundedFork is the same where the number of workers is bounded and nobody refuses.
 func boundedFork(workers int) workload {
+	fib := newFibonacci(16)
 	w := workload{
 		id: fmt.Sprintf("W8/bounded%d", workers), about: fmt.Sprintf("fib(16) with at most %d workers, and no calls in place: who ends at all", workers),
 		figure: "ms", unit: "ms", base: "goman", step: 1, cold: true, hangs: true,
@@ -139,11 +134,11 @@ func boundedFork(workers int) workload {
 	for _, p := range without("go") {
 		w.who = append(w.who, p.onPool(workers, func(p pool, m *meter) {
 			if goman, ok := p.(*gomanPool); ok {
-				expect(must(core.Run(background, goman.Engine, taskFib{goman.Engine, smallOf})), smallIs)
+				expect(must(core.Run(background, goman.Engine, taskFib{goman.Engine, fib.of})), fib.value)
 			} else {
 				result := make(chan int, 1)
-				p.Submit(func() { result <- poolFib(p, nil, smallOf) })
-				expect(<-result, smallIs)
+				p.Submit(func() { result <- poolFib(p, nil, fib.of) })
+				expect(<-result, fib.value)
 			}
 			m.stop()
 			m.set("ms", milliseconds(m.ended.at.Sub(m.began.at)))

@@ -33,7 +33,7 @@ func command(args []string, out io.Writer) error {
 	if *what != "" {
 		return child(*what, s, out)
 	}
-	list := workloads()
+	list := workloads(full)
 	if *only != "" {
 		expression, err := regexp.Compile(*only)
 		if err != nil {

@@ -114,10 +114,10 @@ func loMap(in, out []int, fn func(int) int) {
 	lop.ForEach(in, func(x, i int) { out[i] = fn(x) })
 }
 
-func mapWorkloads() []workload {
+func mapWorkloads(s scale) []workload {
 	return []workload{
-		mapWorkload("W11/cheap", "1,000,000 numbers, a cheap function", 1_000_000, 0, 1.10, 1),
-		mapWorkload("W11/1us", "20,000 numbers, a function of 1 µs", 20_000, time.Microsecond, 1.03, 1),
+		mapWorkload("W11/cheap", "1,000,000 numbers, a cheap function", s.of(1_000_000, 5_000), 0, 1.10, 1),
+		mapWorkload("W11/1us", "20,000 numbers, a function of 1 µs", s.of(20_000, 2_000), time.Microsecond, 1.03, 1),
 	}
 }
 

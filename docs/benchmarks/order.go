@@ -80,11 +80,11 @@ func hold(name string, depth int, make func() order) contender {
 func byKey(a, b keyed) int    { return cmp.Compare(a.key, b.key) }
 func lessKey(a, b keyed) bool { return a.key < b.key }
 
-func orderWorkloads() (list []workload) {
-	for _, depth := range []int{1_000, 100_000, 1_000_000} {
+func orderWorkloads(s scale) (list []workload) {
+	for _, depth := range []int{1_000, s.of(100_000, 2_000), s.of(1_000_000, 3_000)} {
 		w := workload{
 			id: fmt.Sprintf("W10/%d", depth), about: fmt.Sprintf("queues by priority, %d items deep, one thread: an item leaves, one enters", depth),
-			figure: wallNS, unit: "ns/pair", base: "container/heap", quick: depth == 1000, curve: "W10", at: float64(depth),
+			figure: wallNS, unit: "ns/pair", base: "container/heap", step: 1000, quick: depth == 1000, curve: "W10", at: float64(depth),
 			goals: []goal{
 				{who: "goman Levels", must: 0.10, aim: 0.05},
 				{who: "goman KeyHeap", must: 0.65, aim: 0.45},

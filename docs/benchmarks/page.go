@@ -91,17 +91,15 @@ func (p page) goalTable(b *strings.Builder) {
 	}
 	fmt.Fprint(b, "## Goals\n\nRatios to the baseline, or figures. The most missed first.\n\n| workload | who | of | is | must | aim | |\n|--|--|--|--|--|--|--|\n")
 	for _, v := range verdicts {
-		of, verb := v.goal.figure, ""
+		of := v.goal.figure
 		if v.ratio {
 			of += " / " + v.goal.base
 		}
-		switch {
-		case v.value > v.goal.must:
+		verb := "met"
+		if v.value > v.goal.must {
 			verb = "**missed**"
-		case v.goal.aim > 0 && v.value <= v.goal.aim:
+		} else if v.goal.aim > 0 && v.value <= v.goal.aim {
 			verb = "aim met"
-		default:
-			verb = "met"
 		}
 		aim := ""
 		if v.goal.aim > 0 {
@@ -125,7 +123,8 @@ func (p page) table(b *strings.Builder, w workload) {
 		return figure == w.figure || !slices.ContainsFunc(slices.Collect(maps.Values(all)), func(r result) bool { _, ok := r.of(figure); return ok })
 	})
 	fmt.Fprintf(b, "## %s\n\n%s%s.\n\n", w.id, strings.ToUpper(w.about[:1]), w.about[1:])
-	fmt.Fprintf(b, "| who | %s | spread | / %s | %s | rounds | waited |\n%s\n", w.unit, w.base, strings.Join(shown, " | "), strings.Repeat("|--", len(shown)+6)+"|")
+	columns := slices.Concat([]string{"who", w.unit, "spread", "/ " + w.base}, shown, []string{"rounds", "waited"})
+	fmt.Fprintf(b, "| %s |\n%s|\n", strings.Join(columns, " | "), strings.Repeat("|--", len(columns)))
 	for _, name := range p.ranked(w) {
 		r := all[name]
 		s, ok := r.of(w.figure)

@@ -146,11 +146,11 @@ func workivaWire() wire {
 	return each(func(i int) { check(q.Put(i)) }, func() { must(q.Get()) })
 }
 
-func queueWorkloads() (list []workload) {
+func queueWorkloads(s scale) (list []workload) {
 	for _, size := range []int{1, 2, 4, 8, 64} {
 		w := workload{
 			id: fmt.Sprintf("W9/%dx%d", size, size), about: fmt.Sprintf("queues: %d producers, %d consumers", size, size),
-			figure: wallNS, unit: "ns/item", base: "chan", quick: true, curve: "W9", at: float64(size),
+			figure: wallNS, unit: "ns/item", base: "chan", step: s.of(1<<16, 256), quick: true, curve: "W9", at: float64(size),
 			goals: []goal{
 				{who: "goman MPMC, yield", must: 0.75, aim: 0.50},
 				{who: "goman MPMC, blocking", must: 0.75, aim: 0.50},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,7 +73,7 @@ func inChild(w workload, c contender, s settings) ([]round, error) {
 	}
 	var faults bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, "-child", w.id+","+c.name,
-		"-rounds", fmt.Sprint(s.rounds), "-each", s.each.String())
+		"-rounds", strconv.Itoa(s.rounds), "-each", s.each.String())
 	cmd.Stderr = &faults
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
@@ -92,7 +93,7 @@ func inChild(w workload, c contender, s settings) ([]round, error) {
 // child measures what "id,contender" names, and writes the rounds.
 func child(what string, s settings, out io.Writer) error {
 	id, name, _ := strings.Cut(what, ",")
-	for _, w := range workloads() {
+	for _, w := range workloads(full) {
 		for _, c := range w.who {
 			if w.id == id && c.name == name {
 				return json.NewEncoder(out).Encode(w.rounds(c, s.rounds, s.each))

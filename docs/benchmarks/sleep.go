@@ -14,9 +14,8 @@ import (
 // 100 ms, and on as many as there are functions; and tasks that are delayed instead. Each
 // round has a process of its own, so that the most memory of the process is that of the round.
 
-const sleepers = 100_000
-
-func sleepWorkloads() []workload {
+func sleepWorkloads(s scale) []workload {
+	sleepers := s.of(100_000, 200)
 	few := workload{
 		id: "W6/10k", about: "100,000 functions that sleep 10 ms: 10,000 workers; ideal is 100 ms",
 		figure: "ms", unit: "ms", base: "ideal", step: sleepers, cold: true,
@@ -29,7 +28,7 @@ func sleepWorkloads() []workload {
 		}}},
 	}
 	for _, p := range without("go") {
-		few.who = append(few.who, p.onPool(10_000, sleepAll))
+		few.who = append(few.who, p.onPool(s.of(10_000, 20), sleepAll))
 	}
 	many := workload{
 		id: "W6/100k", about: "100,000 functions that sleep 10 ms: 100,000 workers",
@@ -58,7 +57,7 @@ func sleepWorkloads() []workload {
 			{who: "goman timetable", must: 0.30, aim: 0.20},
 			{who: "goman timetable", figure: peakMB, must: 0.25, aim: 0.15},
 		},
-		who: []contender{peers[2].onPool(0, sleepAll), {name: "goman timetable", start: delayedTasks}},
+		who: []contender{named("go")[0].onPool(0, sleepAll), {name: "goman timetable", start: delayedTasks}},
 	}
 	return []workload{few, many, delayed}
 }

@@ -17,13 +17,29 @@ type snapshot struct {
 	mallocs, bytes uint64
 }
 
-func now() snapshot {
+// before is taken where something begins: what it allocates itself does not count, and the
+// clock is read last.
+func before() (s snapshot) {
+	s.waited = waited()
+	s.readMemory()
+	s.cpu = cpuTime()
+	s.at = time.Now()
+	return s
+}
+
+// after is taken where it ends, the other way round.
+func after() (s snapshot) {
+	s.at = time.Now()
+	s.cpu = cpuTime()
+	s.readMemory()
+	s.waited = waited()
+	return s
+}
+
+func (s *snapshot) readMemory() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return snapshot{
-		mallocs: m.Mallocs, bytes: m.TotalAlloc,
-		waited: waited(), cpu: cpuTime(), at: time.Now(),
-	}
+	s.mallocs, s.bytes = m.Mallocs, m.TotalAlloc
 }
 
 // waited is how long the kernel has let the threads of this process wait for a processor.

@@ -46,7 +46,7 @@ func submitWorkloads() (list []workload) {
 		w := workload{
 			id:     c.id,
 			about:  fmt.Sprintf("empty functions, fire and forget: %d producers, %d workers", c.producers, c.workers),
-			figure: wallNS, unit: "ns/task", base: "chan", quick: true,
+			figure: wallNS, unit: "ns/task", base: "chan", step: 1000, quick: true,
 			goals: []goal{{who: "goman", must: c.must, aim: c.aim}},
 			who: contenders(peers, c.workers, 0, func(p pool, m *meter) {
 				submitAll(p, m, c.producers, nil)
@@ -94,7 +94,7 @@ func typedWorkloads() []workload {
 		{
 			id:     "W3/one",
 			about:  "a task with a result is submitted and awaited, one at a time: 2 workers",
-			figure: wallNS, unit: "ns/task", base: "go", quick: true,
+			figure: wallNS, unit: "ns/task", base: "go", step: 100, quick: true,
 			goals: []goal{
 				{who: "goman", must: 0.60, aim: 0.20},
 				{who: "goman", figure: allocBytes, absolute: true, must: 96, aim: 64},

@@ -20,9 +20,6 @@ type load struct {
 	goals     []goal
 }
 
-// arrivals is how many functions come in a round.
-const arrivals = 3000
-
 // poisson are gaps of that mean.
 func poisson(mean time.Duration) func(*rand.Rand, int) time.Duration {
 	return func(random *rand.Rand, _ int) time.Duration {
@@ -30,7 +27,7 @@ func poisson(mean time.Duration) func(*rand.Rand, int) time.Duration {
 	}
 }
 
-func waitWorkloads() (list []workload) {
+func waitWorkloads(s scale) (list []workload) {
 	never := func(int) bool { return false }
 	const work = 20 * time.Microsecond
 	for _, l := range []load{
@@ -48,12 +45,13 @@ func waitWorkloads() (list []workload) {
 		{"W12/mix", "at 50 % of its capacity, each hundredth takes 1 ms and the others 10 µs, whose waits are shown",
 			poisson(2 * (10*time.Microsecond + 10*time.Microsecond)), func(i int) bool { return i%100 == 0 }, 10 * time.Microsecond, nil},
 	} {
-		list = append(list, l.workload())
+		list = append(list, l.workload(s.of(3000, 50)))
 	}
 	return list
 }
 
-func (l load) workload() workload {
+// workload is the load with so many functions in a round.
+func (l load) workload(arrivals int) workload {
 	w := workload{
 		id: l.id, about: "one worker, functions of " + l.work.String() + " that arrive " + l.about + ": wait for the start beyond that of an ideal server",
 		figure: "added us", unit: "µs, mean", base: "chan", step: arrivals, fixed: true, goals: l.goals,

@@ -54,12 +54,28 @@ const (
 )
 
 // workloads are all of them, in the order of the page.
-func workloads() []workload {
+func workloads(s scale) []workload {
 	return slices.Concat(
-		submitWorkloads(), typedWorkloads(), busyWorkloads(), sleepWorkloads(), forkWorkloads(),
-		queueWorkloads(), orderWorkloads(), mapWorkloads(), waitWorkloads(), backlogWorkloads(),
-		growthWorkloads(), idleWorkloads(),
+		submitWorkloads(), typedWorkloads(), busyWorkloads(s), sleepWorkloads(s), forkWorkloads(s),
+		queueWorkloads(s), orderWorkloads(s), mapWorkloads(s), waitWorkloads(s), backlogWorkloads(s),
+		growthWorkloads(s), idleWorkloads(s),
 	)
+}
+
+// A scale is how large the workloads are: as they are told, or tiny, to try them.
+type scale bool
+
+const (
+	full scale = false
+	tiny scale = true
+)
+
+// of chooses between two numbers.
+func (s scale) of(n, small int) int {
+	if s == tiny {
+		return small
+	}
+	return n
 }
 
 // A meter measures one round.
@@ -70,10 +86,10 @@ type meter struct {
 }
 
 // start leaves out what was before.
-func (m *meter) start() { m.began = now() }
+func (m *meter) start() { m.began = before() }
 
 // stop leaves out what comes after.
-func (m *meter) stop() { m.ended = now() }
+func (m *meter) stop() { m.ended = after() }
 
 // set adds a figure, or replaces one that is known.
 func (m *meter) set(figure string, value float64) {
@@ -128,14 +144,10 @@ func (w *workload) rounds(c contender, count int, each time.Duration) []round {
 		r, _ := measure(do, n)
 		return []round{r}
 	}
-	_, took := measure(do, n)
-	for !w.fixed && took < each/4 && n < 1<<30 {
-		n *= 2
-		_, took = measure(do, n)
-	}
-	if !w.fixed && took > 0 {
-		n = int(float64(n) * float64(each) / float64(took))
-		n = max(n-n%max(w.step, 1), w.step, 1)
+	if w.fixed {
+		measure(do, n)
+	} else {
+		n = calibrate(do, n, each)
 	}
 	var list []round
 	for range count {
@@ -143,6 +155,19 @@ func (w *workload) rounds(c contender, count int, each time.Duration) []round {
 		list = append(list, r)
 	}
 	return list
+}
+
+// calibrate is how many operations, in whole steps, take about as long as they should, by
+// the faster of two rounds: the other may have been disturbed.
+func calibrate(do func(m *meter), step int, length time.Duration) int {
+	for n := step; ; n *= 2 {
+		_, took := measure(do, n)
+		_, again := measure(do, n)
+		if took = max(min(took, again), 1); took > length/4 || n > 1<<30 {
+			n = int(float64(n) * float64(length) / float64(took))
+			return max(n-n%step, step)
+		}
+	}
 }
 
 // simple is a contender that has nothing to get ready and nothing to end.
