@@ -54,10 +54,10 @@ func settle() { time.Sleep(50 * time.Millisecond) }
 // rest measures a time without work.
 func rest(m *meter, d time.Duration) {
 	settle()
-	m.start()
 	woken := wakeUps()
+	m.start()
 	time.Sleep(d)
-	m.set("wake-ups", wakeUps()-woken)
 	m.stop()
+	m.set("wake-ups", wakeUps()-woken)
 	m.set("cpu us", microseconds(m.ended.cpu-m.began.cpu))
 }

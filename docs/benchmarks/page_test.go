@@ -77,6 +77,9 @@ func TestPublish_Files(t *testing.T) {
 		if !strings.Contains(string(data), "goman") {
 			t.Errorf("%s does not name goman", name)
 		}
+		if strings.Contains(string(data), "font-family:Liberation Serif") || !strings.Contains(string(data), "sans-serif") {
+			t.Errorf("%s is written with serifs", name)
+		}
 	}
 	if err := sample().publish(filepath.Join(dir, "missing")); err == nil {
 		t.Error("wrote into a directory that is not there")

@@ -64,7 +64,7 @@ func (p *pondPool) Close() {
 func (p *pondPool) Ask() int { return must(p.results.Submit(one).Wait()) }
 
 func (p *pondPool) AskAll() (sum int) {
-	tasks := make([]pond.Result[int], askSize)
+	tasks := make([]pond.ResultTask[int], askSize)
 	for i := range tasks {
 		tasks[i] = p.results.Submit(func() int { return i })
 	}

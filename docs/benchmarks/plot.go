@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	_ "gonum.org/v1/plot/vg/vgsvg" // the format
@@ -135,27 +138,38 @@ func (p page) curve(name string) chart {
 	return c
 }
 
-// save writes the chart in a theme. The format is told by the name of the file.
-func (c chart) save(t theme, file string) error {
+// empty is a plot without data, in the colours of the theme.
+func (t theme) empty() *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = t.ground
-	p.X.Label.Text, p.Y.Label.Text = c.x, c.y
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Color, axis.Tick.Label.Color = t.text, t.text, t.text, t.text
+		axis.Color, axis.Tick.Color = t.text, t.text
+		for _, style := range []*text.Style{&axis.Label.TextStyle, &axis.Tick.Label} {
+			style.Color, style.Font.Variant = t.text, "Sans"
+		}
 	}
-	p.Legend.TextStyle.Color, p.Legend.Top = t.text, true
-	grid := plotter.NewGrid()
+	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font.Variant, p.Legend.Top = t.text, "Sans", true
 	r, g, b, _ := t.text.RGBA()
 	faint := color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 40}
+	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
 	p.Add(grid)
-	width := 9 * vg.Inch
+	return p
+}
+
+// save writes the chart in a theme.
+func (c chart) save(t theme, file string) error {
+	p := t.empty()
+	p.X.Label.Text, p.Y.Label.Text = c.x, c.y
 	for i, s := range c.series {
 		line, points, err := plotter.NewLinePoints(s.points)
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", c.name, s.name, err)
 		}
-		line.Color, line.Width = t.lines[i%len(t.lines)], vg.Points(1.5)
+		line.Color, line.Width = t.lines[i%len(t.lines)], vg.Points(1.2)
+		if isGoman(s.name) {
+			line.Width = vg.Points(2.4)
+		}
 		points.Color, points.Shape = line.Color, shapes[i%len(shapes)]
 		if i >= len(t.lines) {
 			line.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
@@ -172,11 +186,23 @@ func (c chart) save(t theme, file string) error {
 	p.Y.Min, p.Y.Max = p.Y.Min/1.3, p.Y.Max*1.3
 	if c.names == nil {
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
+		p.X.Max *= math.Pow(p.X.Max/p.X.Min, 0.35) // room for the names
 	} else {
 		p.NominalX(c.names...)
+		p.X.Max += float64(len(c.names)) / 6
 		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/4, draw.XRight, draw.YCenter
 	}
-	return p.Save(width, 4.5*vg.Inch, file)
+	image, err := p.WriterTo(9*vg.Inch, 4.5*vg.Inch, "svg")
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	var data bytes.Buffer
+	if _, err := image.WriteTo(&data); err != nil {
+		return err
+	}
+	// A reader's machine may not have the font.
+	svg := bytes.ReplaceAll(data.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,sans-serif"))
+	return os.WriteFile(file, svg, 0o644)
 }
 
 // shapes tell lines apart without their colours.
