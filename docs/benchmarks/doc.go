@@ -1,7 +1,7 @@
 // Command benchmarks measures goman beside other libraries and what one would write by
 // hand, and writes RESULTS.md and its plots. From the root of the repository:
 //
-//	go run ./docs/benchmarks                # all, in about half an hour
+//	go run ./docs/benchmarks                # all, in about an hour
 //	go run ./docs/benchmarks -run '^W[12]'  # some, printed
 //	go run ./docs/benchmarks -quick         # briefly, for a check: fails on allocations
 //

@@ -54,5 +54,8 @@ func command(args []string, out io.Writer) error {
 		all := s.run(list, inChild)
 		return page{machine(), s, list, all}.write(out)
 	}
+	if _, err := os.Stat(*dir); err != nil {
+		return fmt.Errorf("the page has no place: %w", err) // before an hour of work, not after it
+	}
 	return page{machine(), s, list, s.run(list, inChild)}.publish(*dir)
 }

@@ -91,10 +91,6 @@ func (p page) goalTable(b *strings.Builder) {
 	}
 	fmt.Fprint(b, "## Goals\n\nRatios to the baseline, or figures. The most missed first.\n\n| workload | who | of | is | must | aim | |\n|--|--|--|--|--|--|--|\n")
 	for _, v := range verdicts {
-		of := v.goal.figure
-		if v.ratio {
-			of += " / " + v.goal.base
-		}
 		verb := "met"
 		if v.value > v.goal.must {
 			verb = "**missed**"
@@ -105,7 +101,7 @@ func (p page) goalTable(b *strings.Builder) {
 		if v.goal.aim > 0 {
 			aim = number(v.goal.aim)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", link(v.workload.id), v.goal.who, of, number(v.value), number(v.goal.must), aim, verb)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", link(v.workload.id), v.goal.who, v.of, number(v.value), number(v.goal.must), aim, verb)
 	}
 	fmt.Fprintln(b)
 }

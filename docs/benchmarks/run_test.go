@@ -84,7 +84,7 @@ func TestCommand_Arguments(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	for _, args := range [][]string{{"-run", "("}, {"-run", "nothing"}, {"-unknown"}} {
+	for _, args := range [][]string{{"-run", "("}, {"-run", "nothing"}, {"-unknown"}, {"-out", "missing"}} {
 		if err := command(args, io.Discard); err == nil {
 			t.Errorf("%q is taken", args)
 		}

@@ -54,20 +54,24 @@ type results map[string]map[string]result
 // ratio is the median of a figure of one contender to that of another, false if either is
 // not known.
 func (r results) ratio(id, figure, who, base string) (float64, bool) {
-	a, ok := r[id][who].of(figure)
-	b, okb := r[id][base].of(figure)
-	if !ok || !okb || b.median == 0 {
+	return ratio(figure, r[id][who], r[id][base])
+}
+
+func ratio(figure string, a, b result) (float64, bool) {
+	x, okx := a.of(figure)
+	y, oky := b.of(figure)
+	if !okx || !oky || y.median == 0 {
 		return 0, false
 	}
-	return a.median / b.median, true
+	return x.median / y.median, true
 }
 
 // A verdict is how a goal was met.
 type verdict struct {
 	workload workload
+	of       string // what the value is
 	goal     goal
 	value    float64
-	ratio    bool
 }
 
 // missed tells by how much a value is above what it should be at most: above 1 it is missed.
@@ -78,13 +82,17 @@ func (r results) verdicts(list []workload) (found []verdict) {
 	for _, w := range list {
 		for _, g := range w.goals {
 			g.figure, g.base = cmp.Or(g.figure, w.figure), cmp.Or(g.base, w.base)
-			v := verdict{workload: w, goal: g, ratio: !g.absolute}
+			v := verdict{workload: w, of: g.figure + " / " + g.base, goal: g}
 			var ok bool
-			if g.absolute {
+			switch {
+			case g.absolute:
 				var s spread
 				s, ok = r[w.id][g.who].of(g.figure)
-				v.value = s.median
-			} else {
+				v.value, v.of = s.median, g.figure
+			case g.in != "":
+				v.value, ok = ratio(g.figure, r[w.id][g.who], r[g.in][g.who])
+				v.of = g.figure + " / that of " + g.in
+			default:
 				v.value, ok = r.ratio(w.id, g.figure, g.who, g.base)
 			}
 			if ok {

@@ -81,7 +81,7 @@ func sample() page {
 		list: []workload{
 			{
 				id: "A/1", about: "things", figure: wallNS, unit: "ns/thing", base: "chan", curve: "workers", at: 1, quick: true,
-				goals: []goal{{who: "goman", must: 0.5, aim: 0.25}, {who: "goman", base: "ideal", must: 10, aim: 2}, {who: "goman", figure: allocBytes, absolute: true, must: 48}},
+				goals: []goal{{who: "goman", must: 0.5, aim: 0.25}, {who: "goman", in: "B", must: 3}, {who: "goman", base: "ideal", must: 10, aim: 2}, {who: "goman", figure: allocBytes, absolute: true, must: 48}},
 				who:   []contender{simple("goman", nil).states(1), simple("chan", nil), simple("pond", nil), simple("ideal", nil), simple("ants", nil)},
 			},
 			{
@@ -110,9 +110,9 @@ func TestVerdicts_MostMissedFirst(t *testing.T) {
 	p := sample()
 	var got []string
 	for _, v := range p.results.verdicts(p.list) {
-		got = append(got, v.goal.figure+"/"+v.goal.base+" "+number(v.value)+" of "+number(v.goal.must))
+		got = append(got, v.of+" "+number(v.value)+" of "+number(v.goal.must))
 	}
-	want := []string{"ns/chan 0.6 of 0.5", "B/chan 48 of 48", "ns/ideal 3 of 10"}
+	want := []string{"ns / chan 0.6 of 0.5", "B 48 of 48", "ns / that of B 1.2 of 3", "ns / ideal 3 of 10"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -53,7 +53,8 @@ func submitWorkloads() (list []workload) {
 			}),
 		}
 		if c.producers > 1 {
-			w.goals = append(w.goals, goal{who: "goman", base: "go", must: 1, aim: 0.1})
+			w.goals = append(w.goals, goal{who: "goman", base: "go", must: 1, aim: 0.1},
+				goal{who: "goman", in: fmt.Sprintf("W1/1p%dw", c.workers), must: 1.5})
 		}
 		list = append(list, w)
 	}

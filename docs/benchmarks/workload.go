@@ -40,6 +40,7 @@ type goal struct {
 	who       string
 	figure    string  // of the meter's; that of the workload by default
 	base      string  // the ratio is to this contender; by default to the workload's
+	in        string  // or to the same contender in another workload
 	absolute  bool    // the goal is the figure itself
 	must, aim float64 // aim may be 0 for none
 }
