@@ -15,23 +15,23 @@ func growthWorkloads(s scale) (list []workload) {
 	add := func(what string, n int, about string, goals []goal, step int, base string, who []contender) {
 		list = append(list, workload{
 			id: fmt.Sprintf("growth/%s-%d", what, n), about: about,
-			figure: wallNS, unit: "ns/task", base: base, step: step, goals: goals, who: who,
+			figure: wallNS, unit: "ns/task", base: base, step: step, fixed: step >= 100_000, goals: goals, who: who,
 			curve: what, at: float64(n),
 		})
 	}
 	for _, n := range []int{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000}[:s.of(7, 3)] {
-		add("queued", n, fmt.Sprintf("%d empty functions queue up behind 2 busy workers, then run", n), nil, n, "chan", queuedUp(n))
+		add("queued", n, count(n, "empty function")+", queued up behind 2 busy workers, then run", nil, n, "chan", queuedUp(n))
 	}
 	for _, n := range []int{1, 10, 100, 1_000, 10_000}[:s.of(5, 2)] {
-		add("workers", n, fmt.Sprintf("empty functions, 1 producer, %d workers", n), nil, 1, "chan",
+		add("workers", n, "empty functions, 1 producer, "+count(n, "worker"), nil, 1, "chan",
 			contenders(named("goman", "chan", "ants", "pond", "gopool"), n, 0, func(p pool, m *meter) { submitAll(p, m, 1, nil) }))
 	}
 	for _, n := range []int{1, 4, 16, 64, 256}[:s.of(5, 3)] {
-		add("producers", n, fmt.Sprintf("empty functions, %d producers, 2 workers", n), nil, n, "chan",
+		add("producers", n, "empty functions, "+count(n, "producer")+", 2 workers", nil, n, "chan",
 			contenders(named("goman", "chan", "go", "ants", "pond", "gopool"), 2, 0, func(p pool, m *meter) { submitAll(p, m, n, nil) }))
 	}
 	for _, n := range []int{1, 100, 10_000, 1_000_000}[:s.of(4, 2)] {
-		add("keys", n, fmt.Sprintf("tasks of %d keys queue up in an engine that is paused, then run on 2 workers", n),
+		add("keys", n, "tasks of "+count(n, "key")+", queued up in an engine that is paused, then run on 2 workers",
 			[]goal{{who: "goman Keyed", must: 2}}, max(n, 1000), "goman", keyedEngines(n))
 	}
 	return list

@@ -185,7 +185,8 @@ func (c chart) save(t theme, file string) error {
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
 	p.Y.Min, p.Y.Max = p.Y.Min/1.3, p.Y.Max*1.3
 	if c.names == nil {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
+		last := p.X.Max
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(func(low, _ float64) []plot.Tick { return decades(low, last) })
 		p.X.Max *= math.Pow(p.X.Max/p.X.Min, 0.35) // room for the names
 	} else {
 		p.NominalX(c.names...)

@@ -149,7 +149,7 @@ func workivaWire() wire {
 func queueWorkloads(s scale) (list []workload) {
 	for _, size := range []int{1, 2, 4, 8, 64} {
 		w := workload{
-			id: fmt.Sprintf("W9/%dx%d", size, size), about: fmt.Sprintf("queues: %d producers, %d consumers", size, size),
+			id: fmt.Sprintf("W9/%dx%d", size, size), about: "queues: " + count(size, "producer") + ", " + count(size, "consumer"),
 			figure: wallNS, unit: "ns/item", base: "chan", step: s.of(1<<16, 256), quick: true, curve: "W9", at: float64(size),
 			goals: []goal{
 				{who: "goman MPMC, yield", must: 0.75, aim: 0.50},

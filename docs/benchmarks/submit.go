@@ -45,7 +45,7 @@ func submitWorkloads() (list []workload) {
 	} {
 		w := workload{
 			id:     c.id,
-			about:  fmt.Sprintf("empty functions, fire and forget: %d producers, %d workers", c.producers, c.workers),
+			about:  "empty functions, fire and forget: " + count(c.producers, "producer") + ", " + count(c.workers, "worker"),
 			figure: wallNS, unit: "ns/task", base: "chan", step: 1000, quick: true,
 			goals: []goal{{who: "goman", must: c.must, aim: c.aim}},
 			who: contenders(peers, c.workers, 0, func(p pool, m *meter) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -176,6 +177,14 @@ func simple(name string, do func(n int)) contender {
 	return contender{name: name, start: func() (func(*meter), func()) {
 		return func(m *meter) { do(m.n) }, func() {}
 	}}
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // states returns c, which is stated to allocate so often in each operation.
