@@ -14,7 +14,7 @@
 // which starts one contender and does some short rounds. The contenders of a workload take
 // turns, in random order, at least six times. Of the rounds those are kept in which the
 // kernel let the process wait least for a processor, by /proc/self/task/*/schedstat: the
-// half is chosen by that wait, never by what was measured. Shown are medians, the spread,
+// third is chosen by that wait, never by what was measured. Shown are medians, the spread,
 // and the time that the processors worked, besides that of the clock.
 //
 // W14, an urgent task behind 10,000 others, and the shares of tenants are tests:

@@ -59,8 +59,8 @@ func (p page) head(b *strings.Builder) {
 
 Made by %s: see [doc.go](doc.go) for how it is measured. Read ratios, not nanoseconds;
 differences under 15 %% are noise. Each measurement had a process of its own, %d for each contender, in random order,
-with %d rounds of %v. Shown are medians of the half of the rounds in which the kernel let the process wait least; the
-spread is that of the middle half of these. A ratio below 1 is faster, or smaller. Two processors cannot show
+with %d rounds of %v. Shown are medians of the third of the rounds in which the kernel let the process wait least; the
+spread is that of the middle half of these, and ! marks what was disturbed all the same: do not use it. A ratio below 1 is faster, or smaller. Two processors cannot show
 the collapse of contended queues, storms of thieves or distant memory.
 
 `, "`go run ./docs/benchmarks`", p.settings.repeat, p.settings.rounds, p.settings.each)
@@ -79,7 +79,8 @@ func (p page) lossTable(b *strings.Builder) {
 	}
 	fmt.Fprint(b, "| workload | goman's | best other | goman's / other's |\n|--|--|--|--|\n")
 	for _, l := range losses {
-		fmt.Fprintf(b, "| %s | %s | %s | %.2f |\n", link(l.workload.id), l.goman, l.who, l.ratio)
+		fmt.Fprintf(b, "| %s | %s%s | %s%s | %.2f |\n", link(l.workload.id), l.goman, p.results[l.workload.id][l.goman].mark(),
+			l.who, p.results[l.workload.id][l.who].mark(), l.ratio)
 	}
 	fmt.Fprintln(b)
 }
@@ -101,7 +102,7 @@ func (p page) goalTable(b *strings.Builder) {
 		if v.goal.aim > 0 {
 			aim = number(v.goal.aim)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", link(v.workload.id), v.goal.who, v.of, number(v.value), number(v.goal.must), aim, verb)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", link(v.workload.id), v.goal.who+p.results[v.workload.id][v.goal.who].mark(), v.of, number(v.value), number(v.goal.must), aim, verb)
 	}
 	fmt.Fprintln(b)
 }
@@ -132,7 +133,7 @@ func (p page) table(b *strings.Builder, w workload) {
 		if v, ok := p.results.ratio(w.id, w.figure, name, w.base); ok {
 			ratio = fmt.Sprintf("%.2f", v)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s to %s | %s |", name, number(s.median), number(s.low), number(s.high), ratio)
+		fmt.Fprintf(b, "| %s | %s%s | %s to %s | %s |", name, number(s.median), r.mark(), number(s.low), number(s.high), ratio)
 		for _, figure := range shown {
 			text := "-"
 			if s, ok := r.of(figure); ok {

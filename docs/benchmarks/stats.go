@@ -15,11 +15,21 @@ type result struct {
 // quarter of the values.
 type spread struct{ low, median, high float64 }
 
-// calm returns the half of the rounds in which the kernel let the process wait least. The
-// choice is made by that alone: what was measured does not count.
+// calm returns the third of the rounds in which the kernel let the process wait least, and
+// three at least, if there are so many. The choice is made by that alone: what was measured
+// does not count.
 func calm(rounds []round) []round {
 	sorted := slices.SortedStableFunc(slices.Values(rounds), func(a, b round) int { return cmp.Compare(a.Waited, b.Waited) })
-	return sorted[:(len(sorted)+1)/2]
+	return sorted[:min(max((len(sorted)+2)/3, 3), len(sorted))]
+}
+
+// mark is "!" after what was disturbed: even of the rounds that are kept one waited for half
+// of its time.
+func (r result) mark() string {
+	if kept := calm(r.Rounds); len(kept) > 0 && kept[len(kept)-1].Waited > 0.5 {
+		return " !"
+	}
+	return ""
 }
 
 // of is the spread of a figure in the calm rounds, false if they have none.

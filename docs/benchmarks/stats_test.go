@@ -25,7 +25,7 @@ func TestCalm_ByTheWaitAlone(t *testing.T) {
 		values := rapid.SliceOfN(rapid.Float64(), len(waited), len(waited)).Draw(t, "values")
 		rounds := roundsOf("x", waited, values...)
 		kept := calm(rounds)
-		if len(kept) != (len(rounds)+1)/2 {
+		if 3*len(kept) < len(rounds) || len(kept) < min(3, len(rounds)) || len(kept) > max(3, len(rounds)/3+1) {
 			t.Fatalf("%d of %d", len(kept), len(rounds))
 		}
 		sorted := slices.Sorted(slices.Values(waited))
@@ -38,10 +38,10 @@ func TestCalm_ByTheWaitAlone(t *testing.T) {
 }
 
 func TestResult_Spread(t *testing.T) {
-	// Of eight the four that waited least are 4, 8, 2 and 6.
+	// Of eight the three that waited least are 4, 8 and 2.
 	r := result{Rounds: roundsOf("x", []float64{9, 1, 8, 2, 7, 3, 6, 4}, 100, 4, 200, 8, 300, 2, 400, 6)}
 	got, ok := r.of("x")
-	if want := (spread{3.5, 5, 6.5}); !ok || got != want {
+	if want := (spread{3, 4, 6}); !ok || got != want {
 		t.Error(got, ok)
 	}
 	if _, ok := r.of("y"); ok {
@@ -64,6 +64,14 @@ func TestQuantile_Between(t *testing.T) {
 	if v := quantile([]float64{1, 2, 4}, 0.5); v != 2 {
 		t.Error(v)
 	}
+}
+
+// disturbed is a result of which each round waited for most of its time.
+func disturbed(r result) result {
+	for i := range r.Rounds {
+		r.Rounds[i].Waited = 0.9
+	}
+	return r
 }
 
 // sample is a page of two workloads with figures that are easy to check.
@@ -101,7 +109,7 @@ func sample() page {
 				"chan":  {Rounds: roundsOf("held B", []float64{0}, 16)},
 			},
 			"B": {"goman": calmly(50), "chan": calmly(100)},
-			"C": {"goman": calmly(300), "chan": calmly(100)},
+			"C": {"goman": disturbed(calmly(300)), "chan": calmly(100)},
 		},
 	}
 }
