@@ -1,6 +1,6 @@
 //go:build race
 
-package benchmarks
+package main_test
 
 // raceEnabled tells that the race detector is on.
 const raceEnabled = true

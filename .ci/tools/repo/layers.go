@@ -42,7 +42,7 @@ var layers = []layer{
 		others:   []string{"*"},
 	},
 	{
-		dir:      "docs",
+		dir:      "docs/...",
 		siblings: []string{"core", "queue/...", "scheduler/...", "monitor", "middleware", "plugins", "contrib/..."},
 		others:   []string{"*"},
 	},
