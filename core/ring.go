@@ -46,15 +46,24 @@ func (r *record) tellRequeued() {
 
 // ring follows the chain of waits from r and returns the names of the tasks in
 // it if it comes back to w. The caller holds e.waitGraph.
+//
+// It may come to a ring without w: one that was closed by a push, and whoever waits for
+// what was pushed is about to look (see requeued). He needs e.waitGraph for that, so the
+// chain must not go round for long: it ends where it comes to a mark, which is set at hops
+// 1, 2, 4, 8 and so on (R. Brent, "An improved Monte Carlo factorization algorithm", 1980).
 func (e *Engine) ring(w *worker, r *record) []string {
 	type hop struct {
 		awaited, running *record // they differ where a lane holds awaited back
 		on               *worker
 	}
 	var hops []hop
+	var mark *record
 	for {
-		if len(hops) == 1<<20 {
+		if r == mark {
 			return nil
+		}
+		if n := len(hops); n&(n-1) == 0 {
+			mark = r
 		}
 		running, on := r.runsOn()
 		if on == nil {
