@@ -66,8 +66,8 @@ func TestFair_Bound(t *testing.T) {
 		Kind: func(i int) (core.Attributes, time.Duration) {
 			return core.Attributes{Tenant: [...]string{"a", "bb", "ccc"}[i]}, 0
 		},
-		// queued jobs of its own tenant take a turn of 5 others each.
-		Bound: func(queued int) int { return queued + (queued+1)*5 },
+		// queued jobs of its own tenant take a turn of 5 others each, who have saved four.
+		Bound: func(queued int) int { return queued + (queued+1)*5 + 4*5 },
 	})
 }
 

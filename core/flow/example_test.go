@@ -41,7 +41,7 @@ func ExampleDivide() {
 	}
 	defer engine.Shutdown(ctx)
 
-	list := make([]int, 100_000)
+	list := make([]int, 50_000)
 	for i := range list {
 		list[i] = i
 	}
@@ -58,7 +58,7 @@ func ExampleDivide() {
 		return x + y, err
 	}
 	fmt.Println(flow.Divide(ctx, engine, list, sum))
-	// Output: 4999950000 <nil>
+	// Output: 1249975000 <nil>
 }
 
 func ExampleMap() {
