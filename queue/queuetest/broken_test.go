@@ -88,8 +88,8 @@ func (s Spec) answers(empty, full Answer) Spec {
 }
 
 // TestBroken wants each mistake to be told, by the name of the property. At the usual
-// scale each queue meets only the properties that are to tell it; at 0.5 and more, as in
-// the continuous integration, it must not bring the others down either.
+// scale each queue meets only the properties that are to tell it; at 1 and more, as in
+// the long tier, it must not bring the others down either.
 func TestBroken(t *testing.T) {
 	if raceEnabled {
 		t.Skip("an item that leaves twice is a race, which ends the test too early: run it without -race")
@@ -109,7 +109,7 @@ func TestBroken(t *testing.T) {
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {
 			rec := newRecorder(t)
-			if usual.scale < 0.5 {
+			if usual.scale < 1 {
 				rec.only = b.want
 			}
 			e := small(0.05)
