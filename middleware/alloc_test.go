@@ -15,7 +15,7 @@ import (
 // Around a task that succeeds at once these policies cost no allocation.
 func TestAlloc_Interceptors(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("the race detector allocates by itself: bash .ci/run allocs")
 	}
 	for name, layer := range map[string]core.Interceptor{
 		"BeforeAfter": must(middleware.NewBeforeAfter(func(ctx context.Context, _ core.Job) (context.Context, error) { return ctx, nil },
@@ -39,7 +39,7 @@ func TestAlloc_Interceptors(t *testing.T) {
 // A decorated task costs one allocation more for each run.
 func TestAlloc_Decorate(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("the race detector allocates by itself: bash .ci/run allocs")
 	}
 	task := must(middleware.Decorate[int](must(middleware.NewRetry(middleware.RetryConfig{})).Intercept))(answer(1))
 	if n := testing.AllocsPerRun(1000, func() { must(task.Execute(context.Background())) }); n != 1 {

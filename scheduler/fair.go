@@ -16,7 +16,7 @@ import (
 // It is deficit round robin (M. Shreedhar and G. Varghese, Efficient Fair Queueing
 // using Deficit Round Robin, SIGCOMM 1995), over tenants that come and go: one exists
 // as long as it has a job that waits or runs, and one that comes again stands at the
-// end of the ring. A turn lets as many jobs start as the tenant's weight says; or,
+// end of the ring, if it has no turn saved. A turn lets as many jobs start as the tenant's weight says; or,
 // ByTime, jobs of as much running time as the usual job takes, times the weight. How
 // long a job takes is known when it has ended, so it is charged what the tenant's
 // jobs usually take, and the rest then. A tenant that has no job any more loses its credit

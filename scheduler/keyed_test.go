@@ -143,7 +143,7 @@ func gone(t *testing.T, n int, s core.Scheduler, attributes func(i int) core.Att
 // A million keys at once, or tenants, and then none: nothing of them is left.
 func TestMemory_AMillionKeysGone(t *testing.T) {
 	if raceEnabled {
-		t.Skip("it has one goroutine at a time: run it without -race")
+		t.Skip("it has one goroutine at a time: go test -run TestMemory ./scheduler")
 	}
 	const most = 64 << 10
 	keyed := must(scheduler.NewKeyed(1, scheduler.NewFIFO))

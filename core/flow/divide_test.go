@@ -434,7 +434,7 @@ func TestDivide_Invalid(t *testing.T) {
 // TestDivide_Alloc: parts allocate nothing, only the whole does.
 func TestDivide_Alloc(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates: run it without -race")
+		t.Skip("the race detector allocates by itself: bash .ci/run allocs")
 	}
 	e := coretest.New(t, core.WithWorkers(1))
 	of := func(n int) float64 {

@@ -223,7 +223,7 @@ func TestMap_Invalid(t *testing.T) {
 // TestMap_Alloc: the number of allocations does not depend on that of the items.
 func TestMap_Alloc(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates: run it without -race")
+		t.Skip("the race detector allocates by itself: bash .ci/run allocs")
 	}
 	e := coretest.New(t, core.WithWorkers(1))
 	of := func(n int) float64 {

@@ -95,7 +95,7 @@ func urgentWait(make func(*testing.T) pool, t *testing.T) (name string, wait, la
 // TestUrgent_Table: priority inversion. The goal is a thousandth of the channel's wait.
 func TestUrgent_Table(t *testing.T) {
 	if raceEnabled {
-		t.Skip("a table takes half a minute with the race detector: run it without -race")
+		t.Skip("a table takes half a minute with the race detector: go test -v -run Table ./docs/benchmarks")
 	}
 	pools := []func(*testing.T) pool{
 		channelPool, antsPool, pondPool,
@@ -169,7 +169,7 @@ func newResults(n int) chan time.Duration { return make(chan time.Duration, n) }
 // TestTenants_Table: four tenants use half of two workers, a fifth floods them.
 func TestTenants_Table(t *testing.T) {
 	if raceEnabled {
-		t.Skip("a table takes half a minute with the race detector: run it without -race")
+		t.Skip("a table takes half a minute with the race detector: go test -v -run Table ./docs/benchmarks")
 	}
 	pools := []func(*testing.T) pool{
 		channelPool,

@@ -267,7 +267,7 @@ func TestCron_Model(t *testing.T) {
 // TestCron_TenYears compares with watching the clock for ten years.
 func TestCron_TenYears(t *testing.T) {
 	if testing.Short() || raceEnabled {
-		t.Skip("takes seconds, on one goroutine: run it without -short and -race")
+		t.Skip("takes seconds, on one goroutine: go test -run TestCron ./scheduler/timetable")
 	}
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	checkCron(t, fields{[]int{15, 30}, []int{1, 2}, nil, nil, nil}, zone(t, "Europe/Berlin"), from, from.AddDate(10, 0, 0))
