@@ -16,12 +16,12 @@ import (
 // It is deficit round robin (M. Shreedhar and G. Varghese, Efficient Fair Queueing
 // using Deficit Round Robin, SIGCOMM 1995), over tenants that come and go: one exists
 // as long as it has a job that waits or runs, and one that comes again stands at the
-// end of the ring, if it has no turn saved. A turn lets as many jobs start as the tenant's weight says; or,
-// ByTime, jobs of as much running time as the usual job takes, times the weight. How
-// long a job takes is known when it has ended, so it is charged what the tenant's
-// jobs usually take, and the rest then. A tenant that has no job any more loses its credit
-// and its debt, and is forgotten once it has nothing to save: a thousand of them are
-// remembered at most.
+// end of the ring, if it has no turn saved. A turn lets as many jobs start as the
+// tenant's weight says; or, ByTime, jobs of as much running time as the usual job takes,
+// times the weight. How long a job takes is known when it has ended, so it is charged what
+// the tenant's jobs usually take, and the rest then. A tenant that has no job any more
+// loses its credit and its debt, and is forgotten once it has nothing to save: a thousand
+// of them are remembered at most.
 //
 // Who submits little waits little, whatever others have queued: a tenant that comes to
 // have a job has its turn before those in the ring, if it has saved one. It begins with
