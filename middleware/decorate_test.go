@@ -134,6 +134,57 @@ func TestDecorate_OutsideOfAnEngine(t *testing.T) {
 	}
 }
 
+// pointed is a task that is a pointer and brings an attribute.
+type pointed struct{ name string }
+
+func (p *pointed) Execute(context.Context) (int, error) { return 1, nil }
+func (p *pointed) Name() string                         { return p.name }
+
+// Whatever is around no task, it is refused at the door.
+func TestDecorate_NoTask(t *testing.T) {
+	e := coretest.New(t)
+	for name, decorate := range map[string]func(core.Task[int]) core.Task[int]{
+		"Decorate": must(middleware.Decorate[int]()),
+		"Check":    must(middleware.Check(func(int) error { return nil })),
+		"Fallback": must(middleware.NewFallback(middleware.FallbackConfig[int]{Do: func(context.Context, error) (int, error) { return 9, nil }})).Decorate,
+		"Hedge":    must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Hour})).Decorate,
+		"Cache": func(task core.Task[int]) core.Task[int] {
+			return must(middleware.NewCache[int, int](middleware.CacheConfig{})).Decorate(1, task)
+		},
+	} {
+		for _, task := range []core.Task[int]{nil, core.TaskFunc[int](nil), (*pointed)(nil)} {
+			_, err := core.Submit(t.Context(), e, decorate(task))
+			wantInvalid(t, name, err)
+		}
+	}
+}
+
+// The value of a run that failed is not that of the next, which panics.
+func TestDecorate_ValueOfAnEarlierRun(t *testing.T) {
+	bothWays(t, func(b bench) {
+		retry := steady(func(c *middleware.RetryConfig) { c.Here = true })
+		runs := 0
+		v, err := b.with(retry.Intercept)(func(context.Context) (int, error) {
+			if runs++; runs > 1 {
+				panic("oh")
+			}
+			return 7, errFlaky
+		}).Get()
+		if v != 0 || !errors.Is(err, core.ErrPanicked) {
+			b.Error(v, err)
+		}
+	})
+}
+
+// A context that is not derived from that of the task cannot find it.
+func TestDecorate_ForeignContext(t *testing.T) {
+	decorate := must(middleware.Decorate[int](func(next core.Handler) core.Handler {
+		return func(_ context.Context, job core.Job) error { return next(context.Background(), job) }
+	}))
+	_, err := decorate(answer(1)).Execute(t.Context())
+	wantInvalid(t, "context", err)
+}
+
 func TestDecorate_SkippedAndFaults(t *testing.T) {
 	skip := must(middleware.Decorate[int](func(core.Handler) core.Handler {
 		return func(context.Context, core.Job) error { return nil }
