@@ -92,6 +92,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 				}
 				return err
 			},
+			leave:   func() { permit.Drop() },
 			refused: func() *RefusedError { return &RefusedError{Reason: ErrFull} },
 		})
 		if err != nil {

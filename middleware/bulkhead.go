@@ -55,7 +55,7 @@ func (b *Bulkhead) Intercept(next core.Handler) core.Handler {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		r := at.value
-		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, func() *RefusedError {
+		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, r.leave, func() *RefusedError {
 			return &RefusedError{Reason: ErrFull, Key: at.key}
 		}})
 		if err != nil {

@@ -62,7 +62,7 @@ func (l *RateLimit) Intercept(next core.Handler) core.Handler {
 		err := func() error {
 			defer l.keys.leave(at)
 			r := at.value
-			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, func() *RefusedError {
+			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *RefusedError {
 				return &RefusedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
 			}})
 		}()

@@ -35,11 +35,11 @@ func NewTimeout(limit time.Duration) (*Timeout, error) {
 func (t *Timeout) Intercept(next core.Handler) core.Handler {
 	return func(ctx context.Context, job core.Job) error {
 		// If what is within has asked to be run again the end is that of the first run.
-		end, repeated := job.Value(t).(time.Time)
+		end, repeated := recall(job, t).(time.Time)
 		if !repeated {
 			end = time.Now().Add(t.limit)
 		} else if !time.Now().Before(end) {
-			job.SetValue(t, nil)
+			forget(job, t)
 			return t.cause
 		}
 		inner, stop := context.WithDeadlineCause(ctx, end, t.cause)
@@ -49,14 +49,14 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 
 		if again, ok := wish(err); ok {
 			if !over && time.Now().Add(again.After).Before(end) {
-				job.SetValue(t, end)
+				keep(job, t, end)
 				return err
 			}
-			job.SetValue(t, nil)
+			forget(job, t)
 			return &TimeoutError{Limit: t.limit, Err: again.Cause} // which is no wish any more
 		}
 		if repeated {
-			job.SetValue(t, nil)
+			forget(job, t)
 		}
 		if !over {
 			return err
