@@ -95,6 +95,13 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("middleware: "+format+": %w", append(args, core.ErrInvalid)...)
 }
 
+// canceled reports whether err tells no more than that the context of the task, which is
+// ctx, was cancelled.
+func canceled(ctx context.Context, err error) bool {
+	return err != nil && errors.Is(ctx.Err(), context.Canceled) &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+}
+
 // wish returns the wish in err to be run again, which is no failure.
 func wish(err error) (*core.AgainError, bool) {
 	if err == nil {
