@@ -152,6 +152,9 @@ func (c *BreakerConfig) validate() error {
 
 // Intercept is a [core.Interceptor].
 func (b *Breaker) Intercept(next core.Handler) core.Handler {
+	if !(b != nil && b.keys != nil) {
+		panic(notMade("Breaker")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) (err error) {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)

@@ -67,6 +67,9 @@ func NewCache[K comparable, T any](config CacheConfig) (*Cache[K, T], error) {
 
 // Decorate puts the cache around task, whose result is that of key.
 func (c *Cache[K, T]) Decorate(key K, task core.Task[T]) core.Task[T] {
+	if c == nil || c.flights == nil {
+		return failing(task, notMade("Cache"))
+	}
 	return adorned(task, func(ctx context.Context) (T, error) { return c.run(ctx, key, task) })
 }
 

@@ -103,6 +103,11 @@ func adorned[T any](task core.Task[T], fn core.TaskFunc[T]) core.Task[T] {
 	return fn
 }
 
+// failing is a decorated task that is not run, and fails with err.
+func failing[T any](task core.Task[T], err error) core.Task[T] {
+	return adorned(task, func(context.Context) (none T, _ error) { return none, err })
+}
+
 // isNil reports whether task is one that Submit refuses.
 func isNil(task any) bool {
 	switch v := reflect.ValueOf(task); v.Kind() {

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,6 +184,40 @@ func TestDecorate_ForeignContext(t *testing.T) {
 	}))
 	_, err := decorate(answer(1)).Execute(t.Context())
 	wantInvalid(t, "context", err)
+}
+
+// A policy that was not made by its constructor is refused where it is put around something,
+// or fails the task, with a word about it.
+func TestDecorate_NotMade(t *testing.T) {
+	for name, layers := range map[string][]core.Interceptor{
+		"Retry":         {(*middleware.Retry)(nil).Intercept, new(middleware.Retry).Intercept},
+		"Breaker":       {(*middleware.Breaker)(nil).Intercept, new(middleware.Breaker).Intercept},
+		"RateLimit":     {(*middleware.RateLimit)(nil).Intercept, new(middleware.RateLimit).Intercept},
+		"Bulkhead":      {(*middleware.Bulkhead)(nil).Intercept, new(middleware.Bulkhead).Intercept},
+		"AdaptiveLimit": {(*middleware.AdaptiveLimit)(nil).Intercept, new(middleware.AdaptiveLimit).Intercept},
+		"Timeout":       {(*middleware.Timeout)(nil).Intercept, new(middleware.Timeout).Intercept},
+		"BeforeAfter":   {(*middleware.BeforeAfter)(nil).Intercept, new(middleware.BeforeAfter).Intercept},
+		"Log":           {(*middleware.Log)(nil).Intercept, new(middleware.Log).Intercept},
+	} {
+		for _, layer := range layers {
+			_, err := core.New(core.WithInterceptors(layer))
+			wantInvalid(t, name, err)
+			if _, err = middleware.Decorate[int](layer); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "this "+name+" was not made") {
+				t.Error(name, err)
+			}
+		}
+	}
+	for name, task := range map[string]core.Task[int]{
+		"nil Cache":    (*middleware.Cache[int, int])(nil).Decorate(1, answer(1)),
+		"Cache":        new(middleware.Cache[int, int]).Decorate(1, answer(1)),
+		"nil Hedge":    (*middleware.Hedge[int])(nil).Decorate(answer(1)),
+		"Hedge":        new(middleware.Hedge[int]).Decorate(answer(1)),
+		"nil Fallback": (*middleware.Fallback[int])(nil).Decorate(answer(1)),
+		"Fallback":     new(middleware.Fallback[int]).Decorate(answer(1)),
+	} {
+		_, err := task.Execute(t.Context())
+		wantInvalid(t, name, err)
+	}
 }
 
 func TestDecorate_SkippedAndFaults(t *testing.T) {

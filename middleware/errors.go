@@ -95,6 +95,11 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("middleware: "+format+": %w", append(args, core.ErrInvalid)...)
 }
 
+// notMade is what becomes of a policy that did not come from its constructor.
+func notMade(name string) error {
+	return invalidf("this %s was not made by New%s, or that has refused its configuration", name, name)
+}
+
 // canceled reports whether err tells no more than that the context of the task, which is
 // ctx, was cancelled.
 func canceled(ctx context.Context, err error) bool {

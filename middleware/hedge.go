@@ -65,6 +65,9 @@ func (h *Hedge[T]) Launched() uint64 { return h.launched.Load() }
 // Decorate puts the hedge around task. An engine's interceptors may not run a task twice at
 // a time, so there is none of it.
 func (h *Hedge[T]) Decorate(task core.Task[T]) core.Task[T] {
+	if h == nil || h.config.After == 0 {
+		return failing(task, notMade("Hedge"))
+	}
 	return adorned(task, func(ctx context.Context) (T, error) {
 		if h.config.Budget != nil && core.JobOf(ctx).Attempt() == 0 {
 			h.config.Budget.earn()

@@ -57,6 +57,9 @@ func NewRateLimit(config RateConfig) (*RateLimit, error) {
 
 // Intercept is a [core.Interceptor].
 func (l *RateLimit) Intercept(next core.Handler) core.Handler {
+	if !(l != nil && l.keys != nil) {
+		panic(notMade("RateLimit")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		at := l.keys.enter(job)
 		err := func() error {

@@ -123,6 +123,9 @@ func (c *RetryConfig) validate() error {
 
 // Intercept is a [core.Interceptor].
 func (r *Retry) Intercept(next core.Handler) core.Handler {
+	if !(r != nil && r.config.If != nil) {
+		panic(notMade("Retry")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		done, _ := recall(job, r).(int) // runs that have ended
 		for {
