@@ -92,9 +92,9 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	now, stop := context.WithCancel(t.Context())
 	stop()
-	engines[0].Close(now)            //nolint:errcheck // it tells what was undone
-	time.Sleep(10 * time.Minute)     // more than all takes
-	engines[1].Shutdown(t.Context()) //nolint:errcheck // nothing is left
+	engines[0].Close(now)
+	time.Sleep(10 * time.Minute) // more than all takes
+	engines[1].Shutdown(t.Context())
 	for i, f := range futures {
 		if !f.IsDone() {
 			t.Errorf("future %d is not resolved", i)
