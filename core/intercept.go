@@ -155,9 +155,11 @@ func Contain(ctx context.Context, fn func() error) (err error) {
 		if v == nil {
 			return // it is a Goexit, which goes on
 		}
-		if r := taskOf(ctx); r != nil {
-			err = r.engine().panicError(jobOf(r), v)
-			return
+		if !isNilContext(ctx) {
+			if r := taskOf(ctx); r != nil {
+				err = r.engine().panicError(jobOf(r), v)
+				return
+			}
 		}
 		err = &PanicError{Value: v, Stack: debug.Stack()}
 	}()

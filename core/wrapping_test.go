@@ -103,6 +103,10 @@ func TestContain_OutsideATask(t *testing.T) {
 	if !errors.Is(err, core.ErrPanicked) || !errors.Is(err, mine) || err.Error() != "core: panicked: mine" {
 		t.Error(err)
 	}
+	var none context.Context
+	if err := core.Contain(none, func() error { panic(mine) }); !errors.Is(err, mine) {
+		t.Error(err)
+	}
 	ended := make(chan bool)
 	go func() {
 		past := false

@@ -77,6 +77,9 @@ func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
 
 // Intercept is a [core.Interceptor].
 func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
+	if !(l != nil && l.limiter != nil) {
+		panic(notMade("AdaptiveLimit")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		var permit adaptivelimiter.Permit
 		err := l.config.Wait.pass(ctx, job, l, gate{
@@ -92,6 +95,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 				}
 				return err
 			},
+			leave:   func() { permit.Drop() },
 			refused: func() *RefusedError { return &RefusedError{Reason: ErrFull} },
 		})
 		if err != nil {

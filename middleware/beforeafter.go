@@ -32,6 +32,9 @@ func NewBeforeAfter(before func(ctx context.Context, job core.Job) (context.Cont
 
 // Intercept is a [core.Interceptor].
 func (b *BeforeAfter) Intercept(next core.Handler) core.Handler {
+	if !(b != nil && (b.before != nil || b.after != nil)) {
+		panic(notMade("BeforeAfter")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) (err error) {
 		if b.before != nil {
 			inner, err := b.before(ctx, job)

@@ -15,11 +15,11 @@ import (
 type BreakerConfig struct {
 	// Failures is how many failures open it: of the last Of runs, or, if Period is set,
 	// of the runs of that time. Defaults: 5, and an Of that is the same, so that they
-	// have to come in a row.
+	// have to come in a row. Of is at most 1,000,000: each run takes a bit for each key.
 	Failures, Of int
-	// Rate is the share of failures, above 0 and up to 1, that opens it instead of a
-	// number, among the runs of Period, if there were at least Minimum of them.
-	// Default of Minimum: 10.
+	// Rate is the share of failures, from 0.01 to 1, that opens it instead of a number,
+	// among the runs of Period, if there were at least Minimum of them. The share is
+	// rounded to a whole percent first. Default of Minimum: 10.
 	Rate    float64
 	Minimum int
 	// Period is the time that counts, in ten steps. Default: all time, for Failures.
@@ -27,10 +27,10 @@ type BreakerConfig struct {
 	// Delay is how long it stays open. Default: 10 s.
 	Delay time.Duration
 	// Probes is how many tasks may run at a time, once Delay is over, to find out
-	// whether it can be closed: all of them have to succeed. Default: 1.
+	// whether it can be closed: all of them have to succeed. At most 1,000,000. Default: 1.
 	Probes int
 	// Failure decides which errors count as failures. Others count as successes.
-	// Default: all errors. Neither is counted what says nothing about that on which the
+	// Default: all errors, those of limits within included. Neither is counted what says nothing about that on which the
 	// task depends: a task that asks to be run again, and one whose own context was
 	// cancelled.
 	Failure func(error) bool
@@ -64,6 +64,9 @@ const (
 //
 // Within a Retry, each run counts, and where it is open the delay of the Retry is at least
 // what is left of Delay. Around a Retry, only what becomes of the last run counts.
+//
+// A probe that waits for a task which needs a permit of the same Breaker, or has that Breaker
+// around it twice, may take the last permit and be refused what it needs: then it never closes.
 type Breaker struct {
 	config BreakerConfig
 	wait   Waiting
@@ -103,11 +106,14 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	return b, nil
 }
 
+// mostRuns is how many runs a breaker remembers at most, in a bit for each.
+const mostRuns = 1_000_000
+
 func (c *BreakerConfig) validate() error {
 	var faults []error
 	if c.Rate != 0 {
-		if !(c.Rate > 0 && c.Rate <= 1) {
-			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be above 0 and at most 1", c.Rate))
+		if !(c.Rate >= 0.01 && c.Rate <= 1) {
+			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be from 0.01 to 1", c.Rate))
 		}
 		if c.Failures != 0 || c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Rate and also Failures or Of: one of the two decides"))
@@ -128,8 +134,8 @@ func (c *BreakerConfig) validate() error {
 		if c.Period != 0 && c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Of and also Period: one of the two decides"))
 		}
-		if c.Period == 0 && c.Of < c.Failures {
-			faults = append(faults, invalidf("BreakerConfig.Of is %d, and must be at least Failures, which is %d", c.Of, c.Failures))
+		if c.Period == 0 && (c.Of < c.Failures || c.Of > mostRuns) {
+			faults = append(faults, invalidf("BreakerConfig.Of is %d, and must be from Failures, which is %d, to %d", c.Of, c.Failures, mostRuns))
 		}
 	}
 	if c.Period != 0 && c.Period < 10*time.Nanosecond {
@@ -138,14 +144,17 @@ func (c *BreakerConfig) validate() error {
 	if c.Delay < 0 {
 		faults = append(faults, invalidf("BreakerConfig.Delay is %v, and must not be negative", c.Delay))
 	}
-	if c.Probes < 1 {
-		faults = append(faults, invalidf("BreakerConfig.Probes is %d, and must be at least 1", c.Probes))
+	if c.Probes < 1 || c.Probes > mostRuns {
+		faults = append(faults, invalidf("BreakerConfig.Probes is %d, and must be from 1 to %d", c.Probes, mostRuns))
 	}
 	return errors.Join(append(faults, c.Keys.validate("BreakerConfig"))...)
 }
 
 // Intercept is a [core.Interceptor].
 func (b *Breaker) Intercept(next core.Handler) core.Handler {
+	if !(b != nil && b.keys != nil) {
+		panic(notMade("Breaker")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) (err error) {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
@@ -160,7 +169,7 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		switch {
 		case try(): // without a closure, in the usual case
 			if b.wait.Every > 0 && job.Value(b) != nil {
-				job.SetValue(b, nil)
+				forget(job, b)
 			}
 		case b.wait.Every > 0 && repeatable(ctx, job):
 			return b.wait.comeBack(job, b, refused())
@@ -182,7 +191,7 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 // verdict says what err means for the breaker.
 func (b *Breaker) verdict(ctx context.Context, err error) result {
 	switch _, again := wish(err); {
-	case again, err != nil && errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled):
+	case again, canceled(ctx, err):
 		return void
 	case err != nil && b.config.Failure(err):
 		return failed

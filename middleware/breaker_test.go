@@ -258,6 +258,22 @@ func TestBreaker_PlainFunction(t *testing.T) {
 	})
 }
 
+// A task that was cancelled, and tells so by the cause of its context, is not counted.
+func TestBreaker_CancelledWithCause(t *testing.T) {
+	bothWays(t, func(b bench) {
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1}))
+		f := b.with(breaker.Intercept)(func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		})
+		synctest.Wait()
+		f.CancelCause(errFlaky)
+		if _, err := f.Get(); !errors.Is(err, errFlaky) || breaker.State("") != middleware.Closed {
+			b.Error(err, breaker.State(""))
+		}
+	})
+}
+
 // Each key has its own, shared between engines, and those of old keys are forgotten.
 func TestBreaker_Keys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -366,12 +382,19 @@ func TestBreaker_E_MID_07_Invalid(t *testing.T) {
 		"probes":            {Probes: -1},
 		"keys":              {Keys: middleware.Keys{Most: 1}},
 		"negative keys":     {Keys: middleware.Keys{Most: -1, Of: core.Job.Key}},
+		"too many":          {Failures: math.MaxInt},
+		"of too many":       {Failures: 1, Of: 1_000_001},
+		"too many probes":   {Probes: math.MaxInt},
+		"less than 1 %":     {Rate: 0.001, Period: time.Second},
 	} {
 		_, err := middleware.NewBreaker(c)
 		wantInvalid(t, name, err)
 	}
-	if _, err := middleware.NewBreaker(middleware.BreakerConfig{}); err != nil {
-		t.Error(err)
+	for _, c := range []middleware.BreakerConfig{{}, {Failures: 1, Of: 1_000_000, Probes: 1_000_000}, {Failures: math.MaxInt, Period: math.MaxInt64, Delay: math.MaxInt64}} {
+		breaker := must(middleware.NewBreaker(c))
+		if _, err := must(middleware.Decorate[int](breaker.Intercept))(fail(errFlaky)).Execute(t.Context()); err != errFlaky {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,35 +1,44 @@
 package middleware
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // Budget bounds how many of the runs may be repetitions, over all tasks of the [Retry]s
 // that share it: so a dependency that fails for everybody is not given a multiple of the
-// load. It is a bucket: each first run puts Ratio of an attempt into it, each repetition
-// takes one out. It may be shared between engines.
+// load. It is a bucket: each first run that has ended puts Ratio of an attempt into it, each
+// repetition takes one out. It may be shared between engines.
 type Budget struct {
-	ratio, most float64
+	ratio, most int64 // in billionths of an attempt, because sums of fractions are not exact
 
 	mu   sync.Mutex
-	left float64
+	left int64
 }
 
+// attempt is one repetition in a Budget.
+const attempt = 1e9
+
 // NewBudget makes a budget that allows ratio repetitions for each first run, in the long
-// run, and most at once. It is full at first. ratio must be from 0 to 1, most at least 1.
+// run, and most at once. It is full at first. ratio must be from 0 to 1, most from 1 to
+// math.MaxInt32.
 func NewBudget(ratio float64, most int) (*Budget, error) {
 	if !(ratio >= 0 && ratio <= 1) {
 		return nil, invalidf("the ratio of a budget is %v, and must be from 0 to 1", ratio)
 	}
-	if most < 1 {
-		return nil, invalidf("the bound of a budget is %d, and must be at least 1", most)
+	if most < 1 || most > math.MaxInt32 {
+		return nil, invalidf("the bound of a budget is %d, and must be from 1 to %d", most, math.MaxInt32)
 	}
-	return &Budget{ratio: ratio, most: float64(most), left: float64(most)}, nil
+	b := &Budget{ratio: int64(math.Ceil(ratio * attempt)), most: int64(most) * attempt}
+	b.left = b.most
+	return b, nil
 }
 
 // Left returns how many repetitions are allowed at the moment.
 func (b *Budget) Left() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return int(b.left)
+	return int(b.left / attempt)
 }
 
 func (b *Budget) earn() {
@@ -41,9 +50,9 @@ func (b *Budget) earn() {
 func (b *Budget) take() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left < 1 {
+	if b.left < attempt {
 		return false
 	}
-	b.left--
+	b.left -= attempt
 	return true
 }

@@ -51,11 +51,14 @@ func NewBulkhead(config BulkheadConfig) (*Bulkhead, error) {
 
 // Intercept is a [core.Interceptor].
 func (b *Bulkhead) Intercept(next core.Handler) core.Handler {
+	if !(b != nil && b.keys != nil) {
+		panic(notMade("Bulkhead")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		r := at.value
-		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, func() *RefusedError {
+		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, r.leave, func() *RefusedError {
 			return &RefusedError{Reason: ErrFull, Key: at.key}
 		}})
 		if err != nil {

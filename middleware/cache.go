@@ -25,7 +25,8 @@ type CacheConfig struct {
 // An error is shared with those that wait for that run, and not kept. Where the one that runs
 // is cancelled, asks to be run again or calls runtime.Goexit, another takes its place.
 //
-// Nobody finds out that a task waits for itself here: do not execute a task with a key within
+// A key that is not equal to itself, such as NaN, shares nothing. Nobody finds out that a
+// task waits for itself here: do not execute a task with a key within
 // a task with the same key of the same Cache.
 type Cache[K comparable, T any] struct {
 	config CacheConfig
@@ -66,6 +67,9 @@ func NewCache[K comparable, T any](config CacheConfig) (*Cache[K, T], error) {
 
 // Decorate puts the cache around task, whose result is that of key.
 func (c *Cache[K, T]) Decorate(key K, task core.Task[T]) core.Task[T] {
+	if c == nil || c.flights == nil {
+		return failing(task, notMade("Cache"))
+	}
 	return adorned(task, func(ctx context.Context) (T, error) { return c.run(ctx, key, task) })
 }
 
@@ -85,6 +89,9 @@ func (c *Cache[K, T]) Len() int {
 }
 
 func (c *Cache[K, T]) run(ctx context.Context, key K, task core.Task[T]) (T, error) {
+	if same := key; same != key {
+		return task.Execute(ctx) // the maps could not forget it
+	}
 	for {
 		c.mu.Lock()
 		if value, ok := c.find(key); ok {

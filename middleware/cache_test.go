@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"strconv"
 	"sync/atomic"
@@ -185,5 +186,30 @@ func TestCache_Invalid(t *testing.T) {
 	for name, c := range map[string]middleware.CacheConfig{"keep": {Keep: -1}, "most": {Most: -1}} {
 		_, err := middleware.NewCache[int, int](c)
 		wantInvalid(t, name, err)
+	}
+}
+
+// Keys of which no two are equal, or that cannot be compared, leave nothing behind.
+func TestCache_OddKeys(t *testing.T) {
+	floats := must(middleware.NewCache[float64, int](middleware.CacheConfig{Keep: time.Hour, Most: 2}))
+	runs := 0
+	task := core.Func(func(context.Context) (int, error) { runs++; return runs, nil })
+	for i := range 100 {
+		if v, err := floats.Decorate(math.NaN(), task).Execute(t.Context()); v != i+1 || err != nil {
+			t.Error(v, err)
+		}
+	}
+	if n := floats.Len(); n != 0 {
+		t.Errorf("%d are kept", n)
+	}
+	things := must(middleware.NewCache[any, int](middleware.CacheConfig{Keep: time.Hour}))
+	e := coretest.New(t, quietly())
+	if _, err := core.Run(t.Context(), e, things.Decorate([]int{1}, task)); !errors.Is(err, core.ErrPanicked) {
+		t.Error(err)
+	}
+	for range 2 {
+		if v, err := core.Run(t.Context(), e, things.Decorate("fine", task)); v != 101 || err != nil {
+			t.Error(v, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/uptutu/goman/core"
 )
@@ -16,7 +17,8 @@ import (
 // They see the job of the task that they run in, which is the zero Job if the decorated
 // task is executed outside of an engine. Each sees a panic of what is within as an error.
 // The result has the attributes that the task brings. A nil interceptor, and one that
-// panics or returns no handler, is an error that matches [core.ErrInvalid].
+// panics or returns no handler, is an error that matches [core.ErrInvalid]. A nil task
+// stays one, which Submit refuses.
 //
 // It costs an allocation for each task, and one for each run.
 func Decorate[T any](layers ...core.Interceptor) (func(core.Task[T]) core.Task[T], error) {
@@ -77,8 +79,13 @@ func (c *call[T]) Value(key any) any {
 // perform is the innermost handler. The task is given a context in which no call is to be
 // found but through one of its own.
 func perform[T any](ctx context.Context, _ core.Job) error {
-	c := ctx.Value(callKey[T]{}).(*call[T])
+	c, ok := ctx.Value(callKey[T]{}).(*call[T])
+	if !ok {
+		return invalidf("an interceptor passed a context on that is not derived from the one it was given")
+	}
 	c.called = true
+	var none T
+	c.value = none // of an earlier run; this one may panic
 	var err error
 	c.value, err = c.task.Execute(ctx)
 	return err
@@ -86,9 +93,28 @@ func perform[T any](ctx context.Context, _ core.Job) error {
 
 // adorned is fn as a task that brings the attributes that task brings.
 func adorned[T any](task core.Task[T], fn core.TaskFunc[T]) core.Task[T] {
+	if isNil(task) {
+		return task
+	}
 	switch any(task).(type) {
 	case core.Named, core.Prioritized, core.Keyed, core.Tenanted, core.Labeled, core.Limited:
 		return &attributed[T]{fn, task}
 	}
 	return fn
+}
+
+// failing is a decorated task that is not run, and fails with err.
+func failing[T any](task core.Task[T], err error) core.Task[T] {
+	return adorned(task, func(context.Context) (none T, _ error) { return none, err })
+}
+
+// isNil reports whether task is one that Submit refuses.
+func isNil(task any) bool {
+	switch v := reflect.ValueOf(task); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
 }

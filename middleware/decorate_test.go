@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -131,6 +132,91 @@ func TestDecorate_OutsideOfAnEngine(t *testing.T) {
 	_, err := decorate(core.Func(func(context.Context) (int, error) { panic(errFlaky) })).Execute(t.Context())
 	if !errors.Is(err, core.ErrPanicked) || !errors.Is(err, errFlaky) {
 		t.Error(err)
+	}
+}
+
+// pointed is a task that is a pointer and brings an attribute.
+type pointed struct{ name string }
+
+func (p *pointed) Execute(context.Context) (int, error) { return 1, nil }
+func (p *pointed) Name() string                         { return p.name }
+
+// Whatever is around no task, it is refused at the door.
+func TestDecorate_NoTask(t *testing.T) {
+	e := coretest.New(t)
+	for name, decorate := range map[string]func(core.Task[int]) core.Task[int]{
+		"Decorate": must(middleware.Decorate[int]()),
+		"Check":    must(middleware.Check(func(int) error { return nil })),
+		"Fallback": must(middleware.NewFallback(middleware.FallbackConfig[int]{Do: func(context.Context, error) (int, error) { return 9, nil }})).Decorate,
+		"Hedge":    must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Hour})).Decorate,
+		"Cache": func(task core.Task[int]) core.Task[int] {
+			return must(middleware.NewCache[int, int](middleware.CacheConfig{})).Decorate(1, task)
+		},
+	} {
+		for _, task := range []core.Task[int]{nil, core.TaskFunc[int](nil), (*pointed)(nil)} {
+			_, err := core.Submit(t.Context(), e, decorate(task))
+			wantInvalid(t, name, err)
+		}
+	}
+}
+
+// The value of a run that failed is not that of the next, which panics.
+func TestDecorate_ValueOfAnEarlierRun(t *testing.T) {
+	bothWays(t, func(b bench) {
+		retry := steady(func(c *middleware.RetryConfig) { c.Here = true })
+		runs := 0
+		v, err := b.with(retry.Intercept)(func(context.Context) (int, error) {
+			if runs++; runs > 1 {
+				panic("oh")
+			}
+			return 7, errFlaky
+		}).Get()
+		if v != 0 || !errors.Is(err, core.ErrPanicked) {
+			b.Error(v, err)
+		}
+	})
+}
+
+// A context that is not derived from that of the task cannot find it.
+func TestDecorate_ForeignContext(t *testing.T) {
+	decorate := must(middleware.Decorate[int](func(next core.Handler) core.Handler {
+		return func(_ context.Context, job core.Job) error { return next(context.Background(), job) }
+	}))
+	_, err := decorate(answer(1)).Execute(t.Context())
+	wantInvalid(t, "context", err)
+}
+
+// A policy that was not made by its constructor is refused where it is put around something,
+// or fails the task, with a word about it.
+func TestDecorate_NotMade(t *testing.T) {
+	for name, layers := range map[string][]core.Interceptor{
+		"Retry":         {(*middleware.Retry)(nil).Intercept, new(middleware.Retry).Intercept},
+		"Breaker":       {(*middleware.Breaker)(nil).Intercept, new(middleware.Breaker).Intercept},
+		"RateLimit":     {(*middleware.RateLimit)(nil).Intercept, new(middleware.RateLimit).Intercept},
+		"Bulkhead":      {(*middleware.Bulkhead)(nil).Intercept, new(middleware.Bulkhead).Intercept},
+		"AdaptiveLimit": {(*middleware.AdaptiveLimit)(nil).Intercept, new(middleware.AdaptiveLimit).Intercept},
+		"Timeout":       {(*middleware.Timeout)(nil).Intercept, new(middleware.Timeout).Intercept},
+		"BeforeAfter":   {(*middleware.BeforeAfter)(nil).Intercept, new(middleware.BeforeAfter).Intercept},
+		"Log":           {(*middleware.Log)(nil).Intercept, new(middleware.Log).Intercept},
+	} {
+		for _, layer := range layers {
+			_, err := core.New(core.WithInterceptors(layer))
+			wantInvalid(t, name, err)
+			if _, err = middleware.Decorate[int](layer); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "this "+name+" was not made") {
+				t.Error(name, err)
+			}
+		}
+	}
+	for name, task := range map[string]core.Task[int]{
+		"nil Cache":    (*middleware.Cache[int, int])(nil).Decorate(1, answer(1)),
+		"Cache":        new(middleware.Cache[int, int]).Decorate(1, answer(1)),
+		"nil Hedge":    (*middleware.Hedge[int])(nil).Decorate(answer(1)),
+		"Hedge":        new(middleware.Hedge[int]).Decorate(answer(1)),
+		"nil Fallback": (*middleware.Fallback[int])(nil).Decorate(answer(1)),
+		"Fallback":     new(middleware.Fallback[int]).Decorate(answer(1)),
+	} {
+		_, err := task.Execute(t.Context())
+		wantInvalid(t, name, err)
 	}
 }
 

@@ -62,8 +62,7 @@
 //
 // # What is kept, and what is not
 //
-// The circuit breaker, rate limiter, bulkhead and adaptive limiter are those of
-// [failsafe-go], asked for permits before a run. Its executor is not used: it lets panics
+// The circuit breaker, bulkhead and adaptive limiter are those of [failsafe-go], asked for permits before a run. Its executor is not used: it lets panics
 // through, which loses permits, its retry sleeps on the worker, and its timeout does not match
 // context.DeadlineExceeded. Delays are those of [backoff]. No type of either shows in the
 // interface of this package.

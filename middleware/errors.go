@@ -95,6 +95,18 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("middleware: "+format+": %w", append(args, core.ErrInvalid)...)
 }
 
+// notMade is what becomes of a policy that did not come from its constructor.
+func notMade(name string) error {
+	return invalidf("this %s was not made by New%s, or that has refused its configuration", name, name)
+}
+
+// canceled reports whether err tells no more than that the context of the task, which is
+// ctx, was cancelled.
+func canceled(ctx context.Context, err error) bool {
+	return err != nil && errors.Is(ctx.Err(), context.Canceled) &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+}
+
 // wish returns the wish in err to be run again, which is no failure.
 func wish(err error) (*core.AgainError, bool) {
 	if err == nil {

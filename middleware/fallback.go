@@ -36,6 +36,9 @@ func NewFallback[T any](config FallbackConfig[T]) (*Fallback[T], error) {
 //
 // Where the answer fails too, or panics, the task fails with a *[FallbackError].
 func (f *Fallback[T]) Decorate(task core.Task[T]) core.Task[T] {
+	if f == nil || f.config.Do == nil {
+		return failing(task, notMade("Fallback"))
+	}
 	return adorned(task, func(ctx context.Context) (value T, err error) {
 		err = core.Contain(ctx, func() (err error) {
 			value, err = task.Execute(ctx)

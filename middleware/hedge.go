@@ -18,8 +18,8 @@ type HedgeConfig struct {
 	// Most is how many further runs there are at most, each After the one before it.
 	// Default: 1.
 	Most int
-	// Budget bounds the further runs of many tasks together, and may be that of a Retry.
-	// Default: none.
+	// Budget bounds the further runs of many tasks together, and may be that of a Retry:
+	// then both of them put into it for each task. Default: none.
 	Budget *Budget
 }
 
@@ -31,7 +31,8 @@ type HedgeConfig struct {
 // the slot of the task. The context of those that are not needed ends, and the task has
 // ended when they have returned: they should obey at once. The context of the run that was
 // taken lives as long as that of the task, so that what is around can still read from its
-// result. Where all fail, the error is that of the run that failed first. A run that asks to
+// result; where you execute many hedged tasks with one context that lives long, give each
+// one of its own that you end. Where all fail, the error is that of the run that failed first. A run that asks to
 // be run again decides for all: put a Retry around a Hedge, not within.
 //
 // It costs a timer and a context for each task, and a goroutine where it comes to that.
@@ -64,8 +65,11 @@ func (h *Hedge[T]) Launched() uint64 { return h.launched.Load() }
 // Decorate puts the hedge around task. An engine's interceptors may not run a task twice at
 // a time, so there is none of it.
 func (h *Hedge[T]) Decorate(task core.Task[T]) core.Task[T] {
+	if h == nil || h.config.After == 0 {
+		return failing(task, notMade("Hedge"))
+	}
 	return adorned(task, func(ctx context.Context) (T, error) {
-		if h.config.Budget != nil {
+		if h.config.Budget != nil && core.JobOf(ctx).Attempt() == 0 {
 			h.config.Budget.earn()
 		}
 		r := &race[T]{hedge: h, task: task, ctx: ctx}

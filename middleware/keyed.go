@@ -36,6 +36,7 @@ type keyed[V any] struct {
 
 	mu     sync.Mutex
 	places map[string]*list.Element // of *place[V]
+	unused int                      // how many have no users
 	order  list.List                // the most recently used first
 }
 
@@ -62,11 +63,14 @@ func (k *keyed[V]) enter(job core.Job) *place[V] {
 	if !ok {
 		at = k.order.PushFront(&place[V]{key: key, value: k.make()})
 		k.places[key] = at
+		k.unused++
 	} else if k.of != nil {
 		k.order.MoveToFront(at)
 	}
 	p := at.Value.(*place[V])
-	p.users++
+	if p.users++; p.users == 1 {
+		k.unused--
+	}
 	k.forget()
 	return p
 }
@@ -74,21 +78,34 @@ func (k *keyed[V]) enter(job core.Job) *place[V] {
 func (k *keyed[V]) leave(p *place[V]) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p.users--
+	if p.users--; p.users == 0 {
+		k.unused++
+		if k.unused == 1 && k.order.Len() > k.most { // the usual case while more than most are used
+			k.drop(k.places[p.key])
+		}
+	}
 	k.forget()
 }
 
-// forget drops the oldest that nobody uses. Those that are used are at the front in the
-// usual case, so it does not look far.
+// forget drops the oldest that nobody uses, if there are too many. It passes over those that
+// are used, and moves them to the front, so that the next time it does not look far.
 func (k *keyed[V]) forget() {
-	for at := k.order.Back(); at != nil && k.order.Len() > k.most; {
-		p, before := at.Value.(*place[V]), at.Prev()
-		if p.users == 0 {
-			k.order.Remove(at)
-			delete(k.places, p.key)
+	for at := k.order.Back(); k.unused > 0 && k.order.Len() > k.most; {
+		before := at.Prev()
+		if at.Value.(*place[V]).users == 0 {
+			k.drop(at)
+		} else {
+			k.order.MoveToFront(at)
 		}
 		at = before
 	}
+}
+
+// drop drops a place that nobody uses.
+func (k *keyed[V]) drop(at *list.Element) {
+	k.order.Remove(at)
+	delete(k.places, at.Value.(*place[V]).key)
+	k.unused--
 }
 
 // find returns the V of key, if there is one.

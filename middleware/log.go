@@ -40,6 +40,9 @@ func NewLog(config LogConfig) (*Log, error) {
 
 // Intercept is a [core.Interceptor].
 func (l *Log) Intercept(next core.Handler) core.Handler {
+	if !(l != nil && l.config.Logger != nil) {
+		panic(notMade("Log")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) (err error) {
 		if l.config.Start && l.config.Logger.Enabled(ctx, l.config.Level) {
 			l.config.Logger.LogAttrs(ctx, l.config.Level, "task started", describe(job)...)

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/ratelimiter"
 	"github.com/uptutu/goman/core"
 )
 
@@ -17,8 +16,9 @@ type RateConfig struct {
 	Per   time.Duration
 	// Bursty lets all of them start at once, at any time of each Per, so that up to
 	// twice as many may start around its end. Otherwise they are spread evenly, at most
-	// one in each step of Per/Tasks, and two around the end of a step. In any time d there
-	// are at most d*Tasks/Per + 2 starts; if bursty, d*Tasks/Per + 2*Tasks.
+	// one in each step of Per/Tasks, rounded up to a nanosecond, and two around the end of
+	// a step. In any time d there are at most d*Tasks/Per + 2 starts; if bursty,
+	// d*Tasks/Per + 2*Tasks.
 	Bursty bool
 	// Wait says what becomes of a task that comes too early.
 	Wait Waiting
@@ -26,9 +26,8 @@ type RateConfig struct {
 	Keys Keys
 }
 
-// RateLimit bounds how many runs start in a time. It is failsafe-go's rate limiter, with a
-// line in front of it: of those that wait only the first has reserved a permit, and where
-// it gives up, its permit goes to the next.
+// RateLimit bounds how many runs start in a time. Those that wait stand in a line. None of
+// them reserves a permit, so no permit is lost to one that gives up.
 //
 // Each run takes a permit, also where it is around a Retry, unless that is
 // RetryConfig.Here: the runs come through the queue one by one.
@@ -58,13 +57,16 @@ func NewRateLimit(config RateConfig) (*RateLimit, error) {
 
 // Intercept is a [core.Interceptor].
 func (l *RateLimit) Intercept(next core.Handler) core.Handler {
+	if !(l != nil && l.keys != nil) {
+		panic(notMade("RateLimit")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		at := l.keys.enter(job)
 		err := func() error {
 			defer l.keys.leave(at)
 			r := at.value
-			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, func() *RefusedError {
-				return &RefusedError{Reason: ErrRateLimited, Key: at.key, After: r.step}
+			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *RefusedError {
+				return &RefusedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
 			}})
 		}()
 		if err != nil {
@@ -89,25 +91,26 @@ func (l *RateLimit) Waiting(key string) int {
 // Remembered returns the keys that are remembered, the most recently used first.
 func (l *RateLimit) Remembered() []string { return l.keys.keys() }
 
-// rate is the limit of one key.
+// rate is the limit of one key: so many permits in each step of time. One that is not taken
+// in its step lapses.
 type rate struct {
-	limiter ratelimiter.RateLimiter[any]
-	step    time.Duration // after this time there is another permit
-	turn    chan struct{} // held by the first of those that wait
+	most int
+	step time.Duration
+	turn chan struct{} // held by the first of those that wait
 
 	mu      sync.Mutex
+	begin   time.Time // of the present step, or of the last in which somebody came
+	taken   int       // in that step
 	waiting int
-	left    time.Time // of which a permit is left that the first had reserved; or zero
 }
 
 func newRate(c *RateConfig) *rate {
-	r := &rate{turn: make(chan struct{}, 1)}
-	if c.Bursty {
-		r.limiter = ratelimiter.NewBursty[any](uint(c.Tasks), c.Per)
-		r.step = c.Per
-	} else {
-		r.step = c.Per / time.Duration(c.Tasks)
-		r.limiter = ratelimiter.NewSmoothWithMaxRate[any](r.step)
+	r := &rate{most: c.Tasks, step: c.Per, turn: make(chan struct{}, 1), begin: time.Now()}
+	if !c.Bursty {
+		r.most, r.step = 1, c.Per/time.Duration(c.Tasks)
+		if c.Per%time.Duration(c.Tasks) != 0 {
+			r.step++ // rather too few than too many
+		}
 	}
 	return r
 }
@@ -116,26 +119,32 @@ func newRate(c *RateConfig) *rate {
 func (r *rate) try() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting > 0 {
-		return false // those come first
-	}
-	if at, ok := r.takeLeft(); ok {
-		if !time.Now().Before(at) {
-			return true
-		}
-		r.left = at
-	}
-	return r.limiter.TryAcquirePermit()
+	return r.waiting == 0 && r.take(time.Now()) // those that wait come first
 }
 
-// takeLeft takes the permit that is left, if it has not lapsed. It is good for the step to
-// which it belongs and not longer, so that permits do not pile up. The caller holds mu.
-func (r *rate) takeLeft() (at time.Time, ok bool) {
-	at, r.left = r.left, time.Time{}
-	return at, !at.IsZero() && time.Now().Before(at.Add(r.step))
+// take takes a permit of the present step. The caller holds mu.
+func (r *rate) take(now time.Time) bool {
+	if d := now.Sub(r.begin); d >= r.step {
+		r.begin, r.taken = r.begin.Add(d.Truncate(r.step)), 0
+	}
+	if r.taken == r.most {
+		return false
+	}
+	r.taken++
+	return true
 }
 
-// wait stands in line and waits for a permit.
+// next returns when the next step begins. The caller holds mu, and there is no permit left.
+func (r *rate) next() time.Time { return r.begin.Add(r.step) }
+
+// after returns how long it takes until there may be a permit.
+func (r *rate) after() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(time.Until(r.next()), 0)
+}
+
+// wait stands in line and waits for a permit. Only the first in the line takes any.
 func (r *rate) wait(ctx context.Context, most time.Duration) error {
 	r.mu.Lock()
 	r.waiting++
@@ -157,17 +166,15 @@ func (r *rate) wait(ctx context.Context, most time.Duration) error {
 	case <-over.Done():
 		return context.Cause(over)
 	}
-	r.mu.Lock()
-	at, ok := r.takeLeft()
-	if !ok {
-		at = time.Now().Add(r.limiter.ReservePermit())
-	}
-	r.mu.Unlock()
-	err := sleep(over, time.Until(at))
-	if err != nil {
+	for {
 		r.mu.Lock()
-		r.left = at
+		ok, next := r.take(time.Now()), r.next()
 		r.mu.Unlock()
+		if ok {
+			return nil
+		}
+		if err := sleep(over, time.Until(next)); err != nil {
+			return err
+		}
 	}
-	return err
 }

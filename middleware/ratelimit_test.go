@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -196,6 +197,12 @@ func TestRateLimit_Bound(t *testing.T) {
 		})
 		arrivals := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) arrival {
 			a := arrival{Wait: ms.Draw(t, "wait") / 4}
+			switch rapid.IntRange(0, 9).Draw(t, "how") {
+			case 0:
+				a.Wait *= 50
+			case 1, 2, 3, 4:
+				a.Wait = 0
+			}
 			if rapid.Bool().Draw(t, "gives up") {
 				a.GivesUp = ms.Draw(t, "after") + 1
 			}
@@ -258,7 +265,7 @@ func TestRateLimit_Bound(t *testing.T) {
 	})
 }
 
-// The permit that one who gave up had reserved goes to the next who can wait for it, and to
+// The permit for which one waited who gave up goes to the next who can wait for it, and to
 // nobody before its time.
 func TestRateLimit_LeftPermitGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -280,7 +287,7 @@ func TestRateLimit_LeftPermitGoesOn(t *testing.T) {
 	})
 }
 
-// The permit that one who gave up had reserved does not keep: later it is not one more.
+// The permit for which one waited who gave up does not keep: later it is not one more.
 func TestRateLimit_LeftPermitLapses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute, Wait: middleware.Waiting{Max: 10 * time.Second}}))
@@ -295,6 +302,80 @@ func TestRateLimit_LeftPermitLapses(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// After a wait, and a long time in which nobody came, no more may start at once than ever.
+func TestRateLimit_IdleAfterAWait(t *testing.T) {
+	for _, bursty := range []bool{false, true} {
+		for _, givesUp := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 2, Per: time.Second, Bursty: bursty, Wait: middleware.Waiting{Max: -1}}))
+				task := must(middleware.Decorate[int](limit.Intercept))(answer(1))
+				for range 2 {
+					must(task.Execute(t.Context()))
+				}
+				ctx, stop := context.WithTimeout(t.Context(), map[bool]time.Duration{true: time.Millisecond, false: time.Hour}[givesUp])
+				defer stop()
+				if _, err := task.Execute(ctx); errors.Is(err, context.DeadlineExceeded) != givesUp {
+					t.Error(err)
+				}
+				time.Sleep(1000*time.Second + 300*time.Millisecond)
+				d := took(func() {
+					for range 100 {
+						must(task.Execute(t.Context()))
+					}
+				})
+				if d < 48*time.Second {
+					t.Errorf("bursty %v, gives up %v: a hundred started in %v", bursty, givesUp, d)
+				}
+			})
+		}
+	}
+}
+
+// Where the step is no whole number of nanoseconds there are rather too few starts.
+func TestRateLimit_RoundsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 2, Per: 3, Wait: middleware.Waiting{Max: -1}}))
+		task := must(middleware.Decorate[int](limit.Intercept))(answer(1))
+		d := took(func() {
+			for range 102 {
+				must(task.Execute(t.Context()))
+			}
+		})
+		if d < 150 || d > 210 {
+			t.Errorf("a hundred and two started in %v", d)
+		}
+	})
+}
+
+// Whoever comes back comes when there is a permit, not a whole step after it came.
+func TestRateLimit_ReadmitsInTime(t *testing.T) {
+	bothWays(t, func(b bench) {
+		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Hour, Wait: middleware.Waiting{Max: -1, Every: time.Second}}))
+		submit := b.with(limit.Intercept)
+		must(submit(answer(1)).Get())
+		time.Sleep(50 * time.Minute)
+		if d := took(func() { must(submit(answer(1)).Get()) }); d != 10*time.Minute {
+			b.Error(d)
+		}
+	})
+}
+
+// A step that never ends.
+func TestRateLimit_Forever(t *testing.T) {
+	for _, bursty := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: math.MaxInt64, Bursty: bursty, Wait: middleware.Waiting{Max: time.Hour}}))
+			task := must(middleware.Decorate[int](limit.Intercept))(answer(1))
+			must(task.Execute(t.Context()))
+			for range 3 {
+				if _, err := task.Execute(t.Context()); !errors.Is(err, middleware.ErrRateLimited) {
+					t.Error(err)
+				}
+			}
+		})
+	}
 }
 
 func TestRateLimit_Keys(t *testing.T) {

@@ -28,7 +28,8 @@ type RetryConfig struct {
 	// asks for more is not repeated. Default: Max. See [RetryAfter].
 	MaxRetryAfter time.Duration
 	// If decides which errors are worth another run. Default: all but panics and
-	// cancellations, that is those that match core.ErrPanicked or context.Canceled.
+	// cancellations, that is those that match core.ErrPanicked, or context.Canceled and
+	// not context.DeadlineExceeded.
 	// Never repeated, whatever If says, are a task whose own context has ended, one that
 	// asks for another run itself, one that called runtime.Goexit, a plain function, and
 	// what [Permanent] has made.
@@ -80,7 +81,9 @@ func NewRetry(config RetryConfig) (*Retry, error) {
 	}
 	if c.If == nil {
 		c.If = func(err error) bool {
-			return !errors.Is(err, core.ErrPanicked) && !errors.Is(err, context.Canceled)
+			// What a task awaits is cancelled when its time is over: that is a timeout.
+			canceled := errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+			return !canceled && !errors.Is(err, core.ErrPanicked)
 		}
 	}
 	if err := c.validate(); err != nil {
@@ -120,28 +123,36 @@ func (c *RetryConfig) validate() error {
 
 // Intercept is a [core.Interceptor].
 func (r *Retry) Intercept(next core.Handler) core.Handler {
+	if !(r != nil && r.config.If != nil) {
+		panic(notMade("Retry")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
-		done, _ := job.Value(r).(int) // runs that have ended
+		done, _ := recall(job, r).(int) // runs that have ended
 		for {
+			err := next(ctx, job)
+			if _, ok := wish(err); ok { // what is within waits; that is no attempt
+				if done > 0 && recall(job, r) == nil {
+					keep(job, r, done) // it waited here before, or a Retry within has begun an era
+				}
+				return err
+			}
 			if done == 0 && r.config.Budget != nil {
 				r.config.Budget.earn()
-			}
-			err := next(ctx, job)
-			if _, ok := wish(err); ok {
-				return err // what is within waits; that is no attempt
 			}
 			done++
 			delay, err := r.delay(ctx, job, done, err)
 			switch {
 			case delay < 0:
 				if done > 1 {
-					job.SetValue(r, nil)
+					forget(job, r)
 				}
 				return err
 			case !r.config.Here && !job.IsZero():
-				job.SetValue(r, done)
+				beginEra(job)
+				keep(job, r, done)
 				return core.Again(delay, err)
 			}
+			beginEra(job)
 			var ended error
 			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
 			if ended != nil {

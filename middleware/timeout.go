@@ -33,30 +33,33 @@ func NewTimeout(limit time.Duration) (*Timeout, error) {
 
 // Intercept is a [core.Interceptor].
 func (t *Timeout) Intercept(next core.Handler) core.Handler {
+	if !(t != nil && t.cause != nil) {
+		panic(notMade("Timeout")) // which the engine, and Decorate, make an error of
+	}
 	return func(ctx context.Context, job core.Job) error {
 		// If what is within has asked to be run again the end is that of the first run.
-		end, repeated := job.Value(t).(time.Time)
+		end, repeated := recall(job, t).(time.Time)
 		if !repeated {
 			end = time.Now().Add(t.limit)
 		} else if !time.Now().Before(end) {
-			job.SetValue(t, nil)
+			forget(job, t)
 			return t.cause
 		}
 		inner, stop := context.WithDeadlineCause(ctx, end, t.cause)
 		defer stop()
 		err := next(inner, job)
-		over := context.Cause(inner) == t.cause
+		over := context.Cause(inner) == t.cause && !time.Now().Before(end) // and not that of a task above
 
 		if again, ok := wish(err); ok {
 			if !over && time.Now().Add(again.After).Before(end) {
-				job.SetValue(t, end)
+				keep(job, t, end)
 				return err
 			}
-			job.SetValue(t, nil)
+			forget(job, t)
 			return &TimeoutError{Limit: t.limit, Err: again.Cause} // which is no wish any more
 		}
 		if repeated {
-			job.SetValue(t, nil)
+			forget(job, t)
 		}
 		if !over {
 			return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/middleware"
 )
 
@@ -147,6 +149,23 @@ func TestTimeout_OverInTheQueue(t *testing.T) {
 		}
 		if v, err := submit(nap(50 * time.Second)).Get(); v != 1 || err != nil {
 			b.Error(v, err)
+		}
+	})
+}
+
+// Where the time of a task above is over, by the same Timeout, that is none of the task's own.
+func TestTimeout_OfATaskAbove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(2), core.WithInterceptors(must(middleware.NewTimeout(10*time.Second)).Intercept))
+		v, err := core.Run(t.Context(), e, core.Func(func(ctx context.Context) (int, error) {
+			time.Sleep(9 * time.Second)
+			return must(core.Submit(ctx, e, core.Func(func(context.Context) (int, error) {
+				time.Sleep(5 * time.Second)
+				return 7, nil
+			}))).Get()
+		}))
+		if timeout, ok := errors.AsType[*middleware.TimeoutError](err); v != 7 || !ok || timeout.Err != nil {
+			t.Error(v, err)
 		}
 	})
 }

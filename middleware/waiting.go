@@ -16,8 +16,8 @@ type Waiting struct {
 	// until its context ends.
 	Max time.Duration
 	// Every, if positive, makes the task leave its goroutine: it is queued again by
-	// core.Again after that time, and tries again, until Max has passed since it first
-	// tried. Then a wait costs no goroutine, and there is no order among those that
+	// core.Again after that time, or when there is room as far as that is known, if that
+	// is later, and tries again, until Max has passed since it first tried. Then a wait costs no goroutine, and there is no order among those that
 	// wait. Everything around the limit runs anew each time.
 	//
 	// If Every is zero the task waits on its goroutine, in order, as in core.Blocking: its
@@ -44,6 +44,7 @@ var errWaited = errors.New("middleware: waited for as long as allowed")
 type gate struct {
 	try     func() bool
 	wait    func(ctx context.Context, most time.Duration) error // a negative one has no bound
+	leave   func()                                              // nil if what was taken is not given back
 	refused func() *RefusedError
 }
 
@@ -52,7 +53,7 @@ type gate struct {
 func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error {
 	if g.try() {
 		if w.Every > 0 && job.Value(self) != nil {
-			job.SetValue(self, nil)
+			forget(job, self)
 		}
 		return nil
 	}
@@ -62,8 +63,7 @@ func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error
 	if w.Every > 0 && repeatable(ctx, job) {
 		return w.comeBack(job, self, g.refused())
 	}
-	var err error
-	core.Blocking(ctx, func() { err = g.wait(ctx, w.Max) })
+	err := w.stay(ctx, g)
 	switch {
 	case err == errWaited:
 		return g.refused()
@@ -73,10 +73,23 @@ func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error
 	return nil
 }
 
+// stay waits on the goroutine of the task.
+func (w Waiting) stay(ctx context.Context, g gate) error {
+	err, returned := errWaited, false
+	defer func() {
+		if !returned && err == nil && g.leave != nil {
+			g.leave() // a scheduler that is told of the end of the wait has called Goexit
+		}
+	}()
+	core.Blocking(ctx, func() { err = g.wait(ctx, w.Max) })
+	returned = true
+	return err
+}
+
 // comeBack asks for another run, or refuses the task if it has waited for long enough.
 func (w Waiting) comeBack(job core.Job, self any, refused *RefusedError) error {
 	now := time.Now()
-	since, waiting := job.Value(self).(time.Time)
+	since, waiting := recall(job, self).(time.Time)
 	if !waiting {
 		since = now
 	}
@@ -84,13 +97,13 @@ func (w Waiting) comeBack(job core.Job, self any, refused *RefusedError) error {
 	if w.Max > 0 {
 		left := w.Max - now.Sub(since)
 		if left <= 0 {
-			job.SetValue(self, nil)
+			forget(job, self)
 			return refused
 		}
 		delay = min(delay, left)
 	}
 	if !waiting {
-		job.SetValue(self, since)
+		keep(job, self, since)
 	}
 	return core.Again(delay, refused)
 }
