@@ -11,8 +11,7 @@ import (
 //
 // The engine keeps a register of what the scheduler should store, so that it
 // can tell a live entry from a dead one, and resolve at a forced stop what the
-// scheduler does not give out. It costs an insertion and a deletion in a map for
-// each job; see BenchmarkScheduler.
+// scheduler does not give out (register.go).
 
 // optional is what the user's scheduler implements beyond Scheduler, and what
 // the engine knows of its state.
@@ -27,13 +26,11 @@ type optional struct {
 	wakes atomic.Uint32 // how often the waker was called
 
 	// Guarded by in.mu.
-	granted []Job         // allowed by Claim, to be popped next
-	stored  map[Job]int32 // live entries; a function may be stored several times
-	live    int           // how many there are
-	most    int           // the most there were in this map, which does not shrink
-	slot    *slot         // whose mutex is held besides in.mu, for schedExited
-	apart   bool          // a goroutine of its own makes the present calls
-	exited  bool          // a method has called Goexit
+	granted []Job    // allowed by Claim, to be popped next
+	stored  register // the live entries
+	slot    *slot    // whose mutex is held besides in.mu, for schedExited
+	apart   bool     // a goroutine of its own makes the present calls
+	exited  bool     // a method has called Goexit
 }
 
 func (e *Engine) useScheduler(s Scheduler) {
@@ -108,7 +105,7 @@ func (e *Engine) schedPushApart(job Job) error {
 
 func (e *Engine) schedPushed(job Job, c *schedCall, err error) error {
 	if err == nil {
-		e.in.optional.register(job)
+		e.in.optional.stored.add(job)
 		return nil
 	}
 	if r := job.record(); r != nil {
@@ -127,7 +124,7 @@ func (e *Engine) schedPop(worker int) (job Job, live, ok bool) {
 	if len(o.granted) > 0 {
 		job = o.granted[0]
 		o.granted = slices.Delete(o.granted, 0, 1)
-		if live = o.unregister(job); live {
+		if live = o.stored.remove(job); live {
 			e.in.dead++ // the scheduler's own entry, which it may have dropped
 		}
 		return job, live, true
@@ -141,7 +138,7 @@ func (e *Engine) schedPop(worker int) (job Job, live, ok bool) {
 		if !c.ok || c.job.IsZero() {
 			return Job{}, false, false
 		}
-		if live = o.unregister(c.job); !live && e.in.dead > 0 {
+		if live = o.stored.remove(c.job); !live && e.in.dead > 0 {
 			e.in.dead--
 		}
 		return c.job, live, true
@@ -181,12 +178,31 @@ func (e *Engine) schedClaim(job Job) (ok bool) {
 	return c.ok
 }
 
-// schedCompleted tells the scheduler that a job has ended, and wakes a worker
-// for what may have become ready by it.
-func (e *Engine) schedCompleted(job Job) {
+// completed tells the scheduler that a job has ended, and wakes a worker for what may
+// have become ready by it. Where the worker is about to ask for its next job, it tells
+// then, so that it needs in.mu once and not twice (next.go).
+func (w *worker) completed(job Job, outcome Outcome) {
+	e := w.engine
 	if e.in.optional.completer == nil {
 		return
 	}
+	next := w.job.IsZero() && !w.foreign && w.slot.Load() != nil
+	if next && outcome != OutcomePanicked && e.hooks.Load() == nil { // nothing of the user's comes before
+		w.untold = job
+		return
+	}
+	e.schedCompleted(job)
+}
+
+// tell makes up for what completed has put off.
+func (w *worker) tell() {
+	if job := w.untold; !job.IsZero() {
+		w.untold = Job{}
+		w.engine.schedCompleted(job)
+	}
+}
+
+func (e *Engine) schedCompleted(job Job) {
 	e.in.lock()
 	e.schedDropped(job)
 	e.in.mu.Unlock()
@@ -206,7 +222,7 @@ func (e *Engine) schedRetried(job Job) {
 func (e *Engine) takeScheduled() (jobs []Job) {
 	in, o := &e.in, &e.in.optional
 	e.apart(func() {
-		for n := o.live + max(in.dead, 0); n >= 0; n-- { // not for ever, whatever it does
+		for n := o.stored.live + max(in.dead, 0); n >= 0; n-- { // not for ever, whatever it does
 			job, live, ok := e.schedPop(0)
 			if !ok {
 				return
@@ -217,23 +233,21 @@ func (e *Engine) takeScheduled() (jobs []Job) {
 			e.schedDropped(job)
 		}
 	})
-	if o.live > 0 {
+	if o.stored.live > 0 {
 		// Jobs that may not be popped now: held-up lanes, delays.
 		e.sweepScheduled(func(job Job) bool {
-			if o.unregister(job) && take(job) {
+			if o.stored.remove(job) && take(job) {
 				jobs = append(jobs, job)
 			}
 			return true
 		})
 	}
-	for job, n := range o.stored {
-		for range n {
-			if take(job) {
-				jobs = append(jobs, job)
-			}
+	for job := range o.stored.all() {
+		if take(job) {
+			jobs = append(jobs, job)
 		}
 	}
-	o.stored, o.live, o.most, o.granted = nil, 0, 0, nil
+	o.stored, o.granted = register{}, nil
 	return jobs
 }
 
@@ -282,13 +296,13 @@ func (e *Engine) sweepScheduled(drop func(Job) bool) {
 // scheduler may have dropped some by itself, in Claim. The caller holds in.mu.
 func (e *Engine) sweepDeadScheduled() {
 	in, o := &e.in, &e.in.optional
-	if o.sweeper == nil || in.dead <= max(sweepAfter, o.live) {
+	if o.sweeper == nil || in.dead <= max(sweepAfter, o.stored.live) {
 		return
 	}
 	c := schedCall{method: methodLen}
 	if err := e.callApart(&c); err != nil {
 		e.reportFailed(&c, err)
-	} else if in.dead = max(c.n-o.live, 0); in.dead <= max(sweepAfter, o.live) {
+	} else if in.dead = max(c.n-o.stored.live, 0); in.dead <= max(sweepAfter, o.stored.live) {
 		return
 	}
 	in.dead = 0
@@ -297,7 +311,7 @@ func (e *Engine) sweepDeadScheduled() {
 
 // isDeadScheduled reports whether an entry of the scheduler is dead.
 func (e *Engine) isDeadScheduled(job Job) bool {
-	return !job.IsQueued() || e.in.optional.stored[job] == 0
+	return !job.IsQueued() || !e.in.optional.stored.has(job)
 }
 
 // schedYielded tells the scheduler that the jobs of w are about to wait without a

@@ -54,7 +54,7 @@ func (e *Engine) noteDead(job Job) {
 func (e *Engine) entryDied(job Job) {
 	in := &e.in
 	if in.scheduler != nil {
-		if in.optional.unregister(job) { // or else it was popped at this moment
+		if in.optional.stored.remove(job) { // or else it was popped at this moment
 			in.dead++
 			e.sweepDeadScheduled()
 		}
@@ -241,7 +241,7 @@ func (e *Engine) displace(victim Job) bool {
 	if !take(victim) {
 		return false
 	}
-	in.optional.unregister(victim)
+	in.optional.stored.remove(victim)
 	e.beginLeaving() // the caller ends it
 	e.countRemoved(OutcomeDiscarded, 1)
 	in.room++

@@ -16,6 +16,7 @@ func (w *worker) next() (Job, bool) {
 	for {
 		s := w.slot.Load()
 		if s == nil {
+			w.tell()
 			if !w.park() {
 				return Job{}, false
 			}
@@ -34,6 +35,7 @@ func (w *worker) next() (Job, bool) {
 			if signals&(signalExcess|signalStopping) != 0 {
 				e.flush(s)
 			}
+			w.tell()
 			if !w.park() {
 				return Job{}, false
 			}
@@ -94,7 +96,8 @@ func (w *worker) nextLocal(s *slot) (job Job, signals uint32) {
 func (w *worker) nextShared(s *slot) (job Job) {
 	e := w.engine
 	point.At(point.Share)
-	if !e.in.visible.Load() || point.Fail(point.Share) {
+	told := !w.untold.IsZero()
+	if !told && (!e.in.visible.Load() || point.Fail(point.Share)) {
 		return Job{}
 	}
 	if n := e.in.watchers.Load(); n > 0 && n <= e.procs.Load() && !e.lot.wide() && e.in.thin.Load() {
@@ -108,14 +111,19 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	if w.unsettled {
 		w.settle(s)
 	}
-	if e.signal.Load()&signalLeave == 0 {
-		if e.in.scheduler == nil {
-			job = w.startBatch(s)
-		} else {
-			e.in.optional.slot = s
-			job = w.startScheduled(s)
-			e.in.optional.slot = nil
+	if e.in.scheduler != nil {
+		e.in.optional.slot = s
+		if told {
+			ended := w.untold
+			w.untold = Job{}
+			e.schedDropped(ended)
 		}
+		if e.signal.Load()&signalLeave == 0 {
+			job = w.startScheduled(s)
+		}
+		e.in.optional.slot = nil
+	} else if e.signal.Load()&signalLeave == 0 {
+		job = w.startBatch(s)
 	}
 	served := 0
 	hungry := e.signal.Load()&signalHungry != 0
@@ -128,7 +136,7 @@ func (w *worker) nextShared(s *slot) (job Job) {
 		served = e.serveBlocked()
 	}
 	e.in.mu.Unlock()
-	if served > 0 {
+	if served > 0 || told && e.in.visible.Load() {
 		e.notify()
 	}
 	return job

@@ -1,34 +1,120 @@
 package core
 
-// The register of what a user's scheduler stores, in case it does not give it back.
+import (
+	"iter"
+	"math/bits"
+)
 
-// register notes that the scheduler stores job. The caller holds in.mu.
-func (o *optional) register(job Job) {
-	if o.stored == nil {
-		o.stored = make(map[Job]int32)
-	}
-	o.stored[job]++
-	o.live++
-	o.most = max(o.most, o.live)
+// register counts what a user's scheduler stores, in case it does not give it back. It
+// is a hash table with linear probing, since a map costs more than all else that the
+// engine does for such a scheduler, under the mutex that all goroutines want: see
+// BenchmarkRegister. A job's address is its hash: Go's collector moves nothing that is
+// on the heap. The zero register is empty. It is not safe for concurrent use.
+type register struct {
+	places []registered // a power of two, or none; at most half of them are taken
+	taken  int
+	shift  int // what leaves an index of the upper bits of a hash
+	live   int // how many entries, counted as often as they are stored
 }
 
-// unregister notes that job has left the scheduler, or that its entry is dead from
-// now on. It reports false if it is not stored: the entry was dead already. The
-// caller holds in.mu.
-func (o *optional) unregister(job Job) bool {
-	n := o.stored[job]
-	if n == 0 {
+// registered is a live entry. A function may be stored several times.
+type registered struct {
+	job   Job
+	times int
+}
+
+const (
+	minRegister = 64
+	// keepRegister is how many places are kept while the register is empty.
+	keepRegister = 1 << 13
+)
+
+// home returns the place where the search for job begins: a multiplicative hash (Knuth,
+// The Art of Computer Programming, volume 3, section 6.4), twice, since once leaves the
+// even distances at which an allocator lays jobs out.
+func (g *register) home(job Job) int {
+	const golden = 0x9E3779B97F4A7C15
+	hash := uint64(uintptr(job.p)) * golden
+	return int((hash ^ hash>>32) * golden >> g.shift)
+}
+
+// find returns the place of job, or the free one where it belongs. There are places.
+func (g *register) find(job Job) int {
+	i := g.home(job)
+	for g.places[i].job != job && g.places[i].times != 0 {
+		i = (i + 1) & (len(g.places) - 1)
+	}
+	return i
+}
+
+// add counts job as stored once more.
+func (g *register) add(job Job) {
+	if 2*g.taken >= len(g.places) {
+		g.grow()
+	}
+	g.live++
+	p := &g.places[g.find(job)]
+	if p.times == 0 {
+		p.job = job
+		g.taken++
+	}
+	p.times++
+}
+
+func (g *register) grow() {
+	old := g.places
+	n := max(2*len(old), minRegister)
+	g.places, g.shift = make([]registered, n), 64-bits.TrailingZeros(uint(n))
+	for _, p := range old {
+		if p.times > 0 {
+			g.places[g.find(p.job)] = p
+		}
+	}
+}
+
+// has reports whether job is stored.
+func (g *register) has(job Job) bool {
+	return g.taken > 0 && g.places[g.find(job)].times > 0
+}
+
+// remove counts job as stored once less. It reports false if it is not stored.
+func (g *register) remove(job Job) bool {
+	if g.taken == 0 {
 		return false
 	}
-	if o.live--; o.live == 0 && o.most > keepRegister {
-		o.stored, o.most = nil, 0
-	} else if n > 1 {
-		o.stored[job] = n - 1
-	} else {
-		delete(o.stored, job)
+	i := g.find(job)
+	if g.places[i].times == 0 {
+		return false
 	}
+	g.live--
+	if g.places[i].times--; g.places[i].times > 0 {
+		return true
+	}
+	if g.taken--; g.taken == 0 && len(g.places) > keepRegister {
+		g.places = nil
+		return true
+	}
+	// Whoever was turned away from the free place moves into it.
+	mask := len(g.places) - 1
+	for next := (i + 1) & mask; g.places[next].times > 0; next = (next + 1) & mask {
+		if (next-g.home(g.places[next].job))&mask >= (next-i)&mask {
+			g.places[i] = g.places[next]
+			i = next
+		}
+	}
+	g.places[i] = registered{}
 	return true
 }
 
-// keepRegister is how many places of the register are kept while it is empty.
-const keepRegister = 4096
+// all are the jobs, each as often as it is stored.
+func (g *register) all() iter.Seq[Job] {
+	return func(yield func(Job) bool) {
+		for _, p := range g.places {
+			for range p.times {
+				if !yield(p.job) {
+					return
+				}
+			}
+		}
+	}
+}

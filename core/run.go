@@ -237,7 +237,7 @@ func (w *worker) resolve(job Job, f finding, err error) {
 			defer e.reportPanic(job, err)
 		}
 		if ordered {
-			e.schedCompleted(job)
+			w.completed(job, outcome)
 		}
 		return
 	}
@@ -274,7 +274,7 @@ func (w *worker) resolve(job Job, f finding, err error) {
 	r.finish()
 	defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
 	if ordered {
-		e.schedCompleted(job)
+		w.completed(job, outcome)
 	}
 }
 

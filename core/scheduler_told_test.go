@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/uptutu/goman/core"
 )
@@ -226,5 +227,50 @@ func TestWithScheduler_Error(t *testing.T) {
 	e := engineFor(t, core.WithScheduler(works()))
 	if n, err := core.Run(soon(t), e, value(3)); n != 3 || err != nil {
 		t.Fatalf("%d, %v", n, err)
+	}
+}
+
+// A worker tells of an end when it asks for its next job, and where it does not ask,
+// because it is to start nothing, or because a hook keeps it, before that.
+func TestScheduler_ToldOfAnEndAtOnce(t *testing.T) {
+	for _, how := range []string{"pause", "resize", "hook"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &counting{out: map[core.Job]int{}}
+				e := engineFor(t, core.WithWorkers(2), core.WithScheduler(c))
+				release, hooked := make(chan struct{}), make(chan struct{})
+				if how == "hook" {
+					if _, err := e.AddHooks(core.Hooks{Ended: func(core.EndInfo) { <-hooked }}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 2 {
+					if err := e.Go(func() { <-release }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				synctest.Wait()
+				switch how {
+				case "pause":
+					e.Pause()
+				case "resize":
+					if err := e.Resize(1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				close(release)
+				synctest.Wait()
+				for job, n := range c.out {
+					if n != 0 {
+						t.Errorf("the scheduler was not told of the end of %v", job)
+					}
+				}
+				e.Resume()
+				close(hooked)
+				if err := e.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

@@ -26,6 +26,7 @@ type worker struct {
 	greeted   bool   // the hooks were told that it started
 	foreign   bool   // it runs a task without a slot, on its submitter's goroutine
 	unsettled bool   // job has ended well and is not counted yet
+	untold    Job    // has ended, and the user's scheduler is to be told (custom.go)
 	random    uint32 // for the choice of victims
 
 	// Changed by the worker's goroutine, under the mutex of its slot, or of

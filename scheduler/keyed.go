@@ -1,11 +1,6 @@
 package scheduler
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/uptutu/goman/core"
-)
+import "github.com/uptutu/goman/core"
 
 // Keyed lets the tasks of one key (core.Attributes.Key) start in the order in which
 // they were submitted, one after another or at most so many at a time, while those of
@@ -33,29 +28,9 @@ import (
 type Keyed struct {
 	perKey  int
 	jobs    nested // those that may start
-	lanes   map[string]*lane
-	most    int // lanes at once since the map was made
+	lanes   lanes
 	waiting int // jobs that stand in the lanes
-	spare   []*lane
 }
-
-// lane is the jobs of a key.
-type lane struct {
-	key     string
-	waiting ring[core.Job]
-	out     []place // of those that may start or have started
-	places  [1]place
-}
-
-// place is a job that has left the line of its lane, until it is completed.
-type place struct {
-	job     core.Job
-	started bool
-	away    bool // it waits inside, without a worker
-}
-
-// spareLanes is how many unused lanes are kept.
-const spareLanes = 64
 
 // NewKeyed makes a Keyed that lets perKey tasks of one key run at a time, 1 or more,
 // over a scheduler that is made by inner: NewFIFO, or a function of the user's. The
@@ -69,7 +44,7 @@ func NewKeyed[S core.Scheduler](perKey int, inner func() (S, error)) (*Keyed, er
 	if err != nil {
 		return nil, err
 	}
-	return &Keyed{perKey: perKey, jobs: jobs, lanes: make(map[string]*lane)}, nil
+	return &Keyed{perKey: perKey, jobs: jobs, lanes: newLanes()}, nil
 }
 
 // Push implements core.Scheduler.
@@ -79,7 +54,7 @@ func (s *Keyed) Push(job core.Job) {
 		s.jobs.Push(job)
 		return
 	}
-	l := s.lanes[key]
+	l := s.lanes.find(key)
 	if l != nil && (l.waiting.count > 0 || l.full(s.perKey)) {
 		l.waiting.push(job)
 		s.waiting++
@@ -90,22 +65,9 @@ func (s *Keyed) Push(job core.Job) {
 	}
 	s.jobs.Push(job) // which may panic: then the lane does not know of job
 	if l == nil {
-		l = s.newLane(key)
+		l = s.lanes.add(key)
 	}
 	l.out = append(l.out, place{job: job})
-}
-
-func (s *Keyed) newLane(key string) (l *lane) {
-	if n := len(s.spare); n > 0 {
-		l, s.spare = s.spare[n-1], s.spare[:n-1]
-	} else {
-		l = new(lane)
-		l.out = l.places[:0]
-	}
-	l.key = key
-	s.lanes[key] = l
-	s.most = max(s.most, len(s.lanes))
-	return l
 }
 
 // full reports whether no job more of the lane may start.
@@ -137,7 +99,7 @@ func (l *lane) find(job core.Job, started bool) *place {
 func (s *Keyed) Pop(worker int) (core.Job, bool) {
 	job, ok := s.jobs.Pop(worker)
 	if ok && job.Key() != "" {
-		if p := s.lanes[job.Key()].find(job, false); p != nil {
+		if p := s.lanes.find(job.Key()).find(job, false); p != nil {
 			p.started = true
 		}
 	}
@@ -149,7 +111,7 @@ func (s *Keyed) Len() int { return s.jobs.Len() + s.waiting }
 
 // Keys returns how many keys have a task that waits or runs. Like all methods it may
 // be called by one goroutine at a time only: the engine's, while it runs.
-func (s *Keyed) Keys() int { return len(s.lanes) }
+func (s *Keyed) Keys() int { return s.lanes.count }
 
 // Completed implements core.Completer.
 func (s *Keyed) Completed(job core.Job) {
@@ -158,7 +120,7 @@ func (s *Keyed) Completed(job core.Job) {
 	if key == "" {
 		return
 	}
-	if l := s.lanes[key]; l != nil {
+	if l := s.lanes.find(key); l != nil {
 		s.leave(l, l.find(job, true))
 		s.advance(l)
 	}
@@ -190,17 +152,8 @@ func (s *Keyed) advance(l *lane) {
 		l.out = append(l.out, place{job: job})
 	}
 	if len(l.out) == 0 && l.waiting.count == 0 {
-		s.drop(l)
+		s.lanes.remove(l)
 	}
-}
-
-func (s *Keyed) drop(l *lane) {
-	delete(s.lanes, l.key)
-	if len(s.spare) < spareLanes && cap(l.out) == 1 && len(l.waiting.buffer) <= ringMin {
-		l.key = ""
-		s.spare = append(s.spare, l)
-	}
-	s.lanes = shrunk(s.lanes, &s.most)
 }
 
 // Claim implements core.Claimer.
@@ -209,7 +162,7 @@ func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
 	if key == "" {
 		return s.jobs.Claim(job)
 	}
-	l := s.lanes[key]
+	l := s.lanes.find(key)
 	if p := l.find(job, false); p != nil {
 		holder, ok = s.jobs.Claim(job)
 		p.started = ok
@@ -225,29 +178,32 @@ func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
 // their lanes, which come in the order of their keys.
 func (s *Keyed) Sweep(drop func(core.Job) bool) {
 	var moved []*lane
+	defer func() { // also if the nested scheduler panics
+		for _, l := range moved {
+			l.moved = false
+			s.advance(l)
+		}
+	}()
 	s.jobs.Sweep(func(job core.Job) bool {
 		if !drop(job) {
 			return false
 		}
-		if l := s.lanes[job.Key()]; l != nil {
+		if l := s.lanes.find(job.Key()); l != nil {
 			if p := l.find(job, false); p != nil {
 				s.leave(l, p)
-				moved = append(moved, l)
+				if !l.moved {
+					l.moved = true
+					moved = append(moved, l)
+				}
 			}
 		}
 		return true
 	})
 	if s.waiting > 0 {
-		for _, key := range slices.Sorted(maps.Keys(s.lanes)) {
-			l := s.lanes[key]
+		for _, l := range s.lanes.sorted() {
 			before := l.waiting.count
 			l.waiting.deleteFunc(drop)
 			s.waiting -= before - l.waiting.count
-		}
-	}
-	for _, l := range moved {
-		if s.lanes[l.key] == l {
-			s.advance(l)
 		}
 	}
 }
@@ -271,7 +227,7 @@ func (s *Keyed) wait(job core.Job, away bool) {
 	if s.perKey == 1 {
 		return
 	}
-	l := s.lanes[job.Key()]
+	l := s.lanes.find(job.Key())
 	if p := l.find(job, true); p != nil {
 		p.away = away
 		s.advance(l)
