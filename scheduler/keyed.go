@@ -54,7 +54,8 @@ func (s *Keyed) Push(job core.Job) {
 		s.jobs.Push(job)
 		return
 	}
-	l := s.lanes.find(key)
+	hash := s.lanes.hash(key)
+	l := s.lanes.look(key, hash)
 	if l != nil && (l.waiting.count > 0 || l.full(s.perKey)) {
 		l.waiting.push(job)
 		s.waiting++
@@ -65,7 +66,7 @@ func (s *Keyed) Push(job core.Job) {
 	}
 	s.jobs.Push(job) // which may panic: then the lane does not know of job
 	if l == nil {
-		l = s.lanes.add(key)
+		l = s.lanes.add(key, hash)
 	}
 	l.out = append(l.out, place{job: job})
 }

@@ -37,7 +37,8 @@ type lanes struct {
 	seed   maphash.Seed
 }
 
-const minChains = 16
+// A table that is filled and emptied again and again is not to be resized each time.
+const minChains = 256
 
 // spareLanes are lanes without a key. The garbage collector empties it.
 var spareLanes = sync.Pool{New: func() any {
@@ -53,9 +54,12 @@ func newLanes() lanes {
 // chain returns where the chain of a hash begins.
 func (t *lanes) chain(hash uint64) **lane { return &t.chains[hash&uint64(len(t.chains)-1)] }
 
+func (t *lanes) hash(key string) uint64 { return maphash.String(t.seed, key) }
+
 // find returns the lane of key, or nil.
-func (t *lanes) find(key string) *lane {
-	hash := maphash.String(t.seed, key)
+func (t *lanes) find(key string) *lane { return t.look(key, t.hash(key)) }
+
+func (t *lanes) look(key string, hash uint64) *lane {
 	for l := *t.chain(hash); l != nil; l = l.next {
 		if l.hash == hash && l.key == key {
 			return l
@@ -65,13 +69,13 @@ func (t *lanes) find(key string) *lane {
 }
 
 // add makes the lane of key, which has none.
-func (t *lanes) add(key string) *lane {
+func (t *lanes) add(key string, hash uint64) *lane {
 	if t.count == len(t.chains) {
 		t.resize(2 * t.count)
 	}
 	t.count++
 	l := spareLanes.Get().(*lane)
-	l.key, l.hash = key, maphash.String(t.seed, key)
+	l.key, l.hash = key, hash
 	t.link(l)
 	return l
 }
@@ -84,7 +88,7 @@ func (t *lanes) remove(l *lane) {
 	}
 	*p = l.next
 	t.count--
-	if len(t.chains) > minChains && t.count < len(t.chains)/8 {
+	if len(t.chains) > minChains && t.count < len(t.chains)/16 {
 		t.resize(len(t.chains) / 4)
 	}
 	l.key, l.next = "", nil
