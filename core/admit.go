@@ -184,10 +184,7 @@ func (e *Engine) storeFor(job Job) error {
 	if e.in.scheduler == nil {
 		return e.store(job)
 	}
-	err := e.schedRefuse(job, true)
-	if err == nil {
-		err = e.schedPushApart(job)
-	}
+	err := e.schedPushFor(job)
 	if err == nil {
 		e.countStored()
 	}

@@ -231,7 +231,7 @@ func (r *record) readmit() {
 func (e *Engine) restore(job Job) error {
 	in := &e.in
 	if in.scheduler != nil {
-		if err := e.schedPushApart(job); err != nil {
+		if err := e.schedPushAgain(job); err != nil {
 			return err
 		}
 	} else {

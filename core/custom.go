@@ -62,53 +62,37 @@ func (e *Engine) wakeScheduled() {
 	}
 }
 
-// schedRefuse asks a Refuser. The call is made apart, as by schedPushApart, for a job
-// of somebody else.
-func (e *Engine) schedRefuse(job Job, apart bool) (err error) {
-	if e.in.optional.refuser == nil {
-		return nil
-	}
-	c := schedCall{method: methodRefuse, job: job}
-	if apart {
-		err = e.callApart(&c)
-	} else {
-		err = e.call(&c)
-	}
-	if err != nil {
-		e.reportFailed(&c, err)
-		return err
-	}
-	if c.err != nil {
-		return &refuserError{c.err}
-	}
-	return nil
-}
-
 // refuserError is the error of a Refuser, on its way to refuse.
 type refuserError struct{ error }
 
 // schedPush stores job, or says why it is refused.
 func (e *Engine) schedPush(job Job) error {
-	if err := e.schedRefuse(job, false); err != nil {
-		return err
+	c := schedCall{method: methodPush, job: job, refuse: e.in.optional.refuser != nil}
+	return e.schedPushed(&c, e.call(&c))
+}
+
+// schedPushFor is schedPush for a job of somebody else, whom a Goexit must not leave
+// waiting.
+func (e *Engine) schedPushFor(job Job) error {
+	c := schedCall{method: methodPush, job: job, refuse: e.in.optional.refuser != nil}
+	return e.schedPushed(&c, e.callApart(&c))
+}
+
+// schedPushAgain is schedPushFor for a job that was let in before.
+func (e *Engine) schedPushAgain(job Job) error {
+	c := schedCall{method: methodPush, job: job}
+	return e.schedPushed(&c, e.callApart(&c))
+}
+
+func (e *Engine) schedPushed(c *schedCall, err error) error {
+	if c.err != nil {
+		return &refuserError{c.err}
 	}
-	c := schedCall{method: methodPush, job: job}
-	return e.schedPushed(job, &c, e.call(&c))
-}
-
-// schedPushApart is schedPush for a job of somebody else, whom a Goexit must not
-// leave waiting.
-func (e *Engine) schedPushApart(job Job) error {
-	c := schedCall{method: methodPush, job: job}
-	return e.schedPushed(job, &c, e.callApart(&c))
-}
-
-func (e *Engine) schedPushed(job Job, c *schedCall, err error) error {
 	if err == nil {
-		e.in.optional.stored.add(job)
+		e.in.optional.stored.add(c.job)
 		return nil
 	}
-	if r := job.record(); r != nil {
+	if r := c.job.record(); r != nil {
 		r.retire(phaseQueued) // Push may have stored it: it must never start
 	}
 	e.reportFailed(c, err)
@@ -118,10 +102,13 @@ func (e *Engine) schedPushed(job Job, c *schedCall, err error) error {
 // schedPop asks the scheduler for a job until it has one or says that it has
 // none. A panic is reported and counts as a miss; a scheduler that panics again
 // and again is asked again at the next occasion. live is false for an entry that
-// must not start.
-func (e *Engine) schedPop(worker int) (job Job, live, ok bool) {
+// must not start. If ended is a job, the scheduler is told of its end before.
+func (e *Engine) schedPop(worker int, ended Job) (job Job, live, ok bool) {
 	o := &e.in.optional
 	if len(o.granted) > 0 {
+		if !ended.IsZero() {
+			e.schedDropped(ended)
+		}
 		job = o.granted[0]
 		o.granted = slices.Delete(o.granted, 0, 1)
 		if live = o.stored.remove(job); live {
@@ -130,7 +117,8 @@ func (e *Engine) schedPop(worker int) (job Job, live, ok bool) {
 		return job, live, true
 	}
 	for range 3 {
-		c := schedCall{method: methodPop, n: worker}
+		c := schedCall{method: methodPop, n: worker, ended: ended}
+		ended = Job{}
 		if err := e.call(&c); err != nil {
 			e.reportFailed(&c, err)
 			continue
@@ -223,7 +211,7 @@ func (e *Engine) takeScheduled() (jobs []Job) {
 	in, o := &e.in, &e.in.optional
 	e.apart(func() {
 		for n := o.stored.live + max(in.dead, 0); n >= 0; n-- { // not for ever, whatever it does
-			job, live, ok := e.schedPop(0)
+			job, live, ok := e.schedPop(0, Job{})
 			if !ok {
 				return
 			}

@@ -113,13 +113,12 @@ func (w *worker) nextShared(s *slot) (job Job) {
 	}
 	if e.in.scheduler != nil {
 		e.in.optional.slot = s
-		if told {
-			ended := w.untold
-			w.untold = Job{}
-			e.schedDropped(ended)
-		}
+		ended := w.untold
+		w.untold = Job{}
 		if e.signal.Load()&signalLeave == 0 {
-			job = w.startScheduled(s)
+			job = w.startScheduled(s, ended)
+		} else if told {
+			e.schedDropped(ended)
 		}
 		e.in.optional.slot = nil
 	} else if e.signal.Load()&signalLeave == 0 {
@@ -202,13 +201,14 @@ func (w *worker) startBatch(s *slot) (job Job) {
 	return job
 }
 
-// startScheduled starts what the user's scheduler chooses. The caller holds
-// in.mu and s.mu.
-func (w *worker) startScheduled(s *slot) Job {
+// startScheduled starts what the user's scheduler chooses, after it was told that ended
+// has ended, if that is a job. The caller holds in.mu and s.mu.
+func (w *worker) startScheduled(s *slot, ended Job) Job {
 	e := w.engine
 	for {
 		wakes := e.in.optional.wakes.Load()
-		job, live, ok := e.schedPop(s.index)
+		job, live, ok := e.schedPop(s.index, ended)
+		ended = Job{}
 		if !ok {
 			e.in.visible.Store(false)
 			if e.in.optional.wakes.Load() != wakes {

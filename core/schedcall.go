@@ -40,9 +40,13 @@ func (m method) String() string {
 }
 
 // schedCall is one call of a method, with its arguments and its results. It is not
-// a closure, which would be allocated, since it may go to another goroutine.
+// a closure, which would be allocated, since it may go to another goroutine. For each
+// job there are two calls: Push, before which a Refuser is asked, and Pop, before which
+// a Completer is told of the worker's last job.
 type schedCall struct {
-	method method
+	method method // which failed, if one has: that of the two
+	refuse bool   // ask the Refuser before Push
+	ended  Job    // tell the Completer of it before Pop
 	job    Job // argument of Push, Completed, Claim, Refuse, Yielded and Resumed; result of Pop
 	holder Job // result of Claim
 	n      int // argument of Pop and Resized, result of Len
@@ -54,8 +58,20 @@ type schedCall struct {
 func (in *intake) perform(c *schedCall) {
 	switch o := &in.optional; c.method {
 	case methodPush:
+		if c.refuse {
+			c.method = methodRefuse
+			if c.err = o.refuser.Refuse(c.job); c.err != nil {
+				return
+			}
+			c.method = methodPush
+		}
 		in.scheduler.Push(c.job)
 	case methodPop:
+		if ended := c.ended; !ended.IsZero() {
+			c.ended, c.method = Job{}, methodCompleted
+			o.completer.Completed(ended)
+			c.method = methodPop
+		}
 		c.job, c.ok = in.scheduler.Pop(c.n)
 	case methodLen:
 		c.n = in.scheduler.Len()

@@ -22,9 +22,8 @@ type lane struct {
 
 // place is a job that has left the line of its lane, until it is completed.
 type place struct {
-	job     core.Job
-	started bool
-	away    bool // it waits inside, without a worker
+	job  core.Job
+	away bool // it waits inside, without a worker
 }
 
 // lanes finds the lane of a key: a hash table with chains, which run through the lanes.

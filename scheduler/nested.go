@@ -17,6 +17,8 @@ type nested struct {
 	inner core.Scheduler
 	stale map[core.Job]int // dead entries
 	dead  int              // how many
+	tells bool             // inner is a core.Completer
+	asks  bool             // inner is a core.Refuser
 }
 
 // sweepAfter is how many dead entries are let be in any case.
@@ -34,7 +36,11 @@ func makeNested[S core.Scheduler](outer string, inner func() (S, error)) (nested
 	if isNil(s) {
 		return nested{}, invalidf("the function that makes the schedulers in a %s has returned none", outer)
 	}
-	return nested{inner: s}, nil
+	n := nested{inner: s}
+	// For what is called for each job it is worth to know beforehand.
+	_, n.tells = n.inner.(core.Completer)
+	_, n.asks = n.inner.(core.Refuser)
+	return n, nil
 }
 
 func (n *nested) Push(job core.Job) {
@@ -76,8 +82,8 @@ func (n *nested) isStale(job core.Job) bool {
 func (n *nested) Len() int { return n.inner.Len() - n.dead }
 
 func (n *nested) Completed(job core.Job) {
-	if c, ok := n.inner.(core.Completer); ok {
-		c.Completed(job)
+	if n.tells {
+		n.inner.(core.Completer).Completed(job)
 	}
 }
 
@@ -87,7 +93,7 @@ func (n *nested) Claim(job core.Job) (holder core.Job, ok bool) {
 		if holder, ok = c.Claim(job); !ok {
 			return holder, false
 		}
-	} else if _, only := n.inner.(core.Completer); only {
+	} else if n.tells {
 		return core.Job{}, false
 	}
 	if n.inner.Len() < before {
@@ -123,8 +129,8 @@ func (n *nested) SetWaker(wake func()) {
 }
 
 func (n *nested) Refuse(job core.Job) error {
-	if r, ok := n.inner.(core.Refuser); ok {
-		return r.Refuse(job)
+	if n.asks {
+		return n.inner.(core.Refuser).Refuse(job)
 	}
 	return nil
 }
