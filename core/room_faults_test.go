@@ -177,7 +177,7 @@ func meddle(t *testing.T, e *Engine, workers, capacity int, quit <-chan struct{}
 // looks through: in engines of few and of many workers, and in tiny queues.
 func TestRoom_AddsUp(t *testing.T) {
 	n := 100
-	if testing.Short() {
+	if testing.Short() || runtime.GOMAXPROCS(0) == 1 {
 		n = 20
 	}
 	for _, workers := range []int{1, 2, 65, 100, 10_000} {

@@ -18,7 +18,7 @@ import (
 
 // A paused engine that drains would never end: Pause is refused then.
 func TestShutdown_PauseWhileDraining(t *testing.T) {
-	for range 500 {
+	for range rounds(500) {
 		e := freshEngine(t, core.WithWorkers(2))
 		var ran atomic.Int64
 		for range 20 {
