@@ -47,9 +47,9 @@ type schedCall struct {
 	method method // which failed, if one has: that of the two
 	refuse bool   // ask the Refuser before Push
 	ended  Job    // tell the Completer of it before Pop
-	job    Job // argument of Push, Completed, Claim, Refuse, Yielded and Resumed; result of Pop
-	holder Job // result of Claim
-	n      int // argument of Pop and Resized, result of Len
+	job    Job    // argument of Push, Completed, Claim, Refuse, Yielded and Resumed; result of Pop
+	holder Job    // result of Claim
+	n      int    // argument of Pop and Resized, result of Len
 	ok     bool
 	drop   func(Job) bool
 	err    error // result of Refuse
