@@ -123,12 +123,12 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 	return func(ctx context.Context, job core.Job) error {
 		done, _ := job.Value(r).(int) // runs that have ended
 		for {
-			if done == 0 && r.config.Budget != nil {
-				r.config.Budget.earn()
-			}
 			err := next(ctx, job)
 			if _, ok := wish(err); ok {
 				return err // what is within waits; that is no attempt
+			}
+			if done == 0 && r.config.Budget != nil {
+				r.config.Budget.earn()
 			}
 			done++
 			delay, err := r.delay(ctx, job, done, err)
