@@ -15,28 +15,28 @@ import (
 type BreakerConfig struct {
 	// Failures is how many failures open it: of the last Of runs, or, if Period is set,
 	// of the runs of that time. Defaults: 5, and an Of that is the same, so that they
-	// have to come in a row.
+	// have to come in a row. Of is at most 1,000,000.
 	Failures, Of int
 	// Rate is the share of failures, above 0 and up to 1, that opens it instead of a
 	// number, among the runs of Period, if there were at least Minimum of them.
 	// Default of Minimum: 10.
 	Rate    float64
 	Minimum int
-	// Period is the time that counts, in ten steps. Default: all time, for Failures.
+	// Period is the time that counts, in ten steps. It must be given where there is a
+	// Rate; otherwise the default is all time.
 	Period time.Duration
 	// Delay is how long it stays open. Default: 10 s.
 	Delay time.Duration
 	// Probes is how many tasks may run at a time, once Delay is over, to find out
-	// whether it can be closed: all of them have to succeed. Default: 1.
+	// whether it can be closed: all of them have to succeed. Default: 1. At most 1,000,000.
 	Probes int
 	// Failure decides which errors count as failures. Others count as successes.
-	// Default: all errors. Neither is counted what says nothing about that on which the
-	// task depends: a task that asks to be run again, and one whose own context was
-	// cancelled.
+	// Default: all errors. Not counted at all, since they say nothing about what the task
+	// depends on, are a task that asks to be run again, and one that was cancelled.
 	Failure func(error) bool
 	// Changed is called after a change of state, one call at a time for a key and in
-	// order, on the goroutine of the task that has caused it. It must not call the
-	// Breaker. Default: nobody is told.
+	// order, on the goroutine of a task that passes the Breaker; where it panics, that
+	// task has panicked. It must not call the Breaker. Default: nobody is told.
 	Changed func(key string, from, to BreakerState)
 	// Readmit makes a task that was not let in wait in the engine's queue, by
 	// core.Again, until the breaker may let it in, but not longer than this since it
@@ -64,13 +64,16 @@ const (
 //
 // Within a Retry, each run counts, and where it is open the delay of the Retry is at least
 // what is left of Delay. Around a Retry, only what becomes of the last run counts.
+//
+// It costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type Breaker struct {
 	config BreakerConfig
 	wait   Waiting
 	keys   *keyed[*circuit]
 }
 
-// NewBreaker makes one. All faults of config are reported at once.
+// NewBreaker makes a Breaker. The error matches core.ErrInvalid and names all faults of
+// config.
 func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	c := &config
 	if c.Failures == 0 && c.Rate == 0 {
@@ -103,6 +106,9 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	return b, nil
 }
 
+// mostRuns is how many runs a breaker remembers at most; each takes a bit, at once.
+const mostRuns = 1_000_000
+
 func (c *BreakerConfig) validate() error {
 	var faults []error
 	if c.Rate != 0 {
@@ -128,8 +134,8 @@ func (c *BreakerConfig) validate() error {
 		if c.Period != 0 && c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Of and also Period: one of the two decides"))
 		}
-		if c.Period == 0 && c.Of < c.Failures {
-			faults = append(faults, invalidf("BreakerConfig.Of is %d, and must be at least Failures, which is %d", c.Of, c.Failures))
+		if c.Period == 0 && (c.Of < c.Failures || c.Of > mostRuns) {
+			faults = append(faults, invalidf("BreakerConfig.Of is %d, and must be from Failures, which is %d, to %d", c.Of, c.Failures, mostRuns))
 		}
 	}
 	if c.Period != 0 && c.Period < 10*time.Nanosecond {
@@ -138,8 +144,8 @@ func (c *BreakerConfig) validate() error {
 	if c.Delay < 0 {
 		faults = append(faults, invalidf("BreakerConfig.Delay is %v, and must not be negative", c.Delay))
 	}
-	if c.Probes < 1 {
-		faults = append(faults, invalidf("BreakerConfig.Probes is %d, and must be at least 1", c.Probes))
+	if c.Probes < 1 || c.Probes > mostRuns {
+		faults = append(faults, invalidf("BreakerConfig.Probes is %d, and must be from 1 to %d", c.Probes, mostRuns))
 	}
 	return errors.Join(append(faults, c.Keys.validate("BreakerConfig"))...)
 }
@@ -150,22 +156,16 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		c := at.value
-		var p permit
-		var left time.Duration
-		try := func() (ok bool) {
-			p, left, ok = c.enter()
-			return ok
-		}
-		refused := func() *RefusedError { return &RefusedError{Reason: ErrOpen, Key: at.key, After: left} }
-		switch {
-		case try(): // without a closure, in the usual case
-			if b.wait.Every > 0 && job.Value(b) != nil {
-				job.SetValue(b, nil)
+		p, left, ok := c.enter()
+		if !ok {
+			refused := &RefusedError{Reason: ErrOpen, Key: at.key, After: left}
+			if b.wait.Every > 0 && repeatable(ctx, job) {
+				return b.wait.comeBack(job, b, refused)
 			}
-		case b.wait.Every > 0 && repeatable(ctx, job):
-			return b.wait.comeBack(job, b, refused())
-		default:
-			return refused()
+			return refused
+		}
+		if b.wait.Every > 0 && job.Value(b) != nil {
+			job.SetValue(b, nil)
 		}
 		result := failed // unless next returns
 		defer func() {
@@ -182,7 +182,7 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 // verdict says what err means for the breaker.
 func (b *Breaker) verdict(ctx context.Context, err error) result {
 	switch _, again := wish(err); {
-	case again, err != nil && errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled):
+	case again, canceled(ctx, err):
 		return void
 	case err != nil && b.config.Failure(err):
 		return failed

@@ -100,6 +100,29 @@ func invalidf(format string, args ...any) error {
 	return fmt.Errorf("middleware: "+format+": %w", append(args, core.ErrInvalid)...)
 }
 
+// whyEnded returns the cause of the end of ctx, as an error that matches that of ctx, too.
+func whyEnded(ctx context.Context) error {
+	own, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, own) {
+		return cause
+	}
+	return &endedError{own, cause}
+}
+
+// endedError is the cause of the end of a context that matches the context's own error.
+type endedError struct{ own, cause error }
+
+func (e *endedError) Error() string        { return e.cause.Error() }
+func (e *endedError) Is(target error) bool { return errors.Is(e.own, target) }
+func (e *endedError) Unwrap() error        { return e.cause }
+
+// canceled reports whether err says that the task whose context ctx is was cancelled, and
+// nothing of what it depends on.
+func canceled(ctx context.Context, err error) bool {
+	return err != nil && errors.Is(ctx.Err(), context.Canceled) &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+}
+
 // wish returns the wish in err to be run again, which is no failure.
 func wish(err error) (*core.AgainError, bool) {
 	if err == nil {
