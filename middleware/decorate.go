@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/uptutu/goman/core"
 )
@@ -15,10 +16,12 @@ import (
 //
 // They see the job of the task that they run in, which is the zero Job if the decorated
 // task is executed outside of an engine. Each sees a panic of what is within as an error.
-// The result has the attributes that the task brings. A nil interceptor, and one that
-// panics or returns no handler, is an error that matches [core.ErrInvalid].
+// The result has the attributes that the task brings, and is named for the task's type if
+// it brings some but no name; without any, it is a [core.TaskFunc]. A nil interceptor, and
+// one that panics or returns no handler, is an error that matches [core.ErrInvalid].
 //
-// It costs an allocation for each task, and one for each run.
+// It costs an allocation for each task, and one of 48 bytes and some 70 ns for each run
+// (BenchmarkDecorator).
 func Decorate[T any](layers ...core.Interceptor) (func(core.Task[T]) core.Task[T], error) {
 	handle := core.Handler(perform[T])
 	for i := len(layers) - 1; i >= 0; i-- {
@@ -84,8 +87,17 @@ func perform[T any](ctx context.Context, _ core.Job) error {
 	return err
 }
 
-// adorned is fn as a task that brings the attributes that task brings.
+// adorned is fn as a task that brings the attributes that task brings. What is no task, such
+// as a nil pointer, stays what it is, so that Submit refuses it.
 func adorned[T any](task core.Task[T], fn core.TaskFunc[T]) core.Task[T] {
+	switch v := reflect.ValueOf(task); v.Kind() {
+	case reflect.Invalid:
+		return task
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
+		if v.IsNil() {
+			return task
+		}
+	}
 	switch any(task).(type) {
 	case core.Named, core.Prioritized, core.Keyed, core.Tenanted, core.Labeled, core.Limited:
 		return &attributed[T]{fn, task}

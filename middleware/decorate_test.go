@@ -67,7 +67,7 @@ func TestDecorate_OrderAttributesAndPanic(t *testing.T) {
 	})
 }
 
-// onlyKeyed brings a single attribute.
+// onlyKeyed brings a single attribute: decorated, it is still named for its type.
 type onlyKeyed struct{ core.TaskFunc[int] }
 
 func (onlyKeyed) Key() string { return "key" }
@@ -76,7 +76,8 @@ func TestDecorate_OneAttribute(t *testing.T) {
 	e := coretest.New(t)
 	decorate := must(middleware.Decorate[int]())
 	_, err := core.Run(t.Context(), e, decorate(onlyKeyed{func(ctx context.Context) (int, error) {
-		if diff := cmp.Diff(core.Attributes{Key: "key"}, core.JobOf(ctx).Attributes()); diff != "" {
+		want := core.Attributes{Name: "middleware_test.onlyKeyed", Key: "key"}
+		if diff := cmp.Diff(want, core.JobOf(ctx).Attributes()); diff != "" {
 			t.Error(diff)
 		}
 		return 1, nil
@@ -117,6 +118,20 @@ func TestDecorate_ManyRuns(t *testing.T) {
 	}
 	if sum != 1000*1001/2 {
 		t.Error(sum)
+	}
+}
+
+// What is no task is none when it has been decorated.
+func TestDecorate_NoTask(t *testing.T) {
+	e := coretest.New(t)
+	decorate := must(middleware.Decorate[int]())
+	for name, task := range map[string]core.Task[int]{
+		"nil":      nil,
+		"function": core.TaskFunc[int](nil),
+		"pointer":  (*named)(nil),
+	} {
+		_, err := core.Submit(t.Context(), e, decorate(task))
+		wantInvalid(t, name, err)
 	}
 }
 
