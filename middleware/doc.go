@@ -37,7 +37,7 @@
 //	Fallback, Retry     answers when the retries are over
 //	Retry, Fallback     the first run is the last: the fallback has answered
 //	Retry, Hedge        what all runs of a hedge fail with is one failure
-//	Hedge, Retry        wrong: the run that first asks to be run again ends the others
+//	Hedge, Retry        wrong without RetryConfig.Here: who first asks to be run again decides
 //	Retry, Cache        the tasks of a key share each run
 //	Cache, Retry        while one waits for its next run, another of the key takes its place
 //	Log, Retry          a line for each run; so has BeforeAfter a call for each
