@@ -136,9 +136,9 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			delay, err := r.delay(ctx, job, done, err)
 			switch {
 			case delay < 0:
-				if done > 1 {
+				if done > 1 && err != nil {
 					job.SetValue(r, nil)
-				}
+				} // a success leaves the count: the next run may have to come by here again
 				return err
 			case !r.config.Here && !job.IsZero():
 				job.SetValue(r, done)
