@@ -74,6 +74,52 @@ func ExampleInterceptor() {
 	// end report-08 true
 }
 
+// An interceptor that repeats what fails counts the failures with the task: variables of its
+// own would count those of all tasks, and end with the run.
+func ExampleJob_SetValue() {
+	type failures struct{} // a key that nobody else can have
+	ctx := context.Background()
+	twice := func(next core.Handler) core.Handler {
+		return func(ctx context.Context, job core.Job) error {
+			err := next(ctx, job)
+			n, _ := job.Value(failures{}).(int)
+			if err != nil && n < 2 {
+				job.SetValue(failures{}, n+1)
+				return core.Again(0, err)
+			}
+			job.SetValue(failures{}, nil)
+			return err
+		}
+	}
+	engine, err := core.New(core.WithInterceptors(twice))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	failed, err := core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+		n, _ := core.JobOf(ctx).Value(failures{}).(int)
+		if n < 2 {
+			return 0, errors.New("not yet")
+		}
+		return n, nil
+	}))
+	fmt.Println(failed, err)
+	// Output: 2 <nil>
+}
+
+// A task that wraps another sees its panic as an error, and has the last word.
+func ExampleContain() {
+	ctx := context.Background()
+	fragile := core.Func(func(context.Context) (int, error) { panic("oh") })
+	err := core.Contain(ctx, func() error {
+		_, err := fragile.Execute(ctx)
+		return err
+	})
+	fmt.Println(err, errors.Is(err, core.ErrPanicked))
+	// Output: core: panicked: oh true
+}
+
 // Hooks are told what happens to each job.
 func ExampleHooks() {
 	ctx := context.Background()

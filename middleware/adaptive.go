@@ -13,8 +13,8 @@ import (
 // AdaptiveConfig says between which bounds an [AdaptiveLimit] looks for its limit. The
 // zero value is valid.
 type AdaptiveConfig struct {
-	// Least and Most bound the limit, Initial is the first. Defaults: 1, 200, and 20 or
-	// the bound that is nearer.
+	// Least and Most bound the limit, Initial is the first. Defaults: 1; 200, or Least if
+	// that is more; 20, or the bound that is nearer.
 	Least, Most, Initial int
 	// Window is how long the times of runs are collected, at least, before the limit is
 	// changed, and Samples is how many runs that takes. Defaults: 1 s, 50.
@@ -32,12 +32,15 @@ type AdaptiveConfig struct {
 // The time of a run counts from where it was let in, including waits inside the task. Runs
 // that panicked, were cancelled, or ask to be run again do not count. The waits of a Retry
 // do not count, whichever of the two is outside, unless it is RetryConfig.Here within.
+//
+// A place that is free costs an allocation and about 0.3 µs (BenchmarkPolicy).
 type AdaptiveLimit struct {
 	config  AdaptiveConfig
 	limiter adaptivelimiter.AdaptiveLimiter[any]
 }
 
-// NewAdaptiveLimit makes one. All faults of config are reported at once.
+// NewAdaptiveLimit makes an AdaptiveLimit. The error matches core.ErrInvalid and names all
+// faults of config.
 func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
 	c := &config
 	if c.Least == 0 {
@@ -111,7 +114,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 		}()
 		err = next(ctx, job)
 		_, again := wish(err)
-		counts = !again && !errors.Is(err, context.Canceled) && !errors.Is(err, core.ErrPanicked)
+		counts = !again && !canceled(ctx, err) && !errors.Is(err, context.Canceled) && !errors.Is(err, core.ErrPanicked)
 		return err
 	}
 }

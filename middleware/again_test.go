@@ -76,29 +76,6 @@ func TestAgain_AttemptBeginsAnew(t *testing.T) {
 	}
 }
 
-// A task that is put off is a first run once, for the Budget.
-func TestAgain_EarnsOnce(t *testing.T) {
-	for _, here := range []bool{false, true} {
-		bothWays(t, func(b bench) {
-			budget := must(middleware.NewBudget(0.1, 1))
-			submit := b.with(steady(func(c *middleware.RetryConfig) { c.Attempts, c.Budget, c.Here = 2, budget, here }).Intercept)
-			submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-			if n := budget.Left(); n != 0 {
-				b.Error(n)
-			}
-			must(submit(func(ctx context.Context) (int, error) {
-				if core.Attempt(ctx) < 20 {
-					return 0, core.Again(1, nil)
-				}
-				return 1, nil
-			}).Get())
-			if n := budget.Left(); n != 0 {
-				b.Errorf("one task has earned %d attempts", n)
-			}
-		})
-	}
-}
-
 // The attempts of a Retry around a Hedge are one first run for the Budget of the Hedge.
 func TestAgain_HedgeEarnsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

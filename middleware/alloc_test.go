@@ -36,6 +36,25 @@ func TestAlloc_Interceptors(t *testing.T) {
 	}
 }
 
+// Nor do these decorators.
+func TestAlloc_Decorators(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	fallback := must(middleware.NewFallback(middleware.FallbackConfig[int]{Do: func(context.Context, error) (int, error) { return 0, nil }}))
+	cache := must(middleware.NewCache[int, int](middleware.CacheConfig{Keep: time.Hour}))
+	check := must(middleware.Check(func(int) error { return nil }))
+	for name, task := range map[string]core.Task[int]{
+		"Fallback":    fallback.Decorate(answer(1)),
+		"Cache, kept": cache.Decorate(1, answer(1)),
+		"Check":       check(answer(1)),
+	} {
+		if n := testing.AllocsPerRun(1000, func() { must(task.Execute(context.Background())) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
 // A decorated task costs one allocation more for each run.
 func TestAlloc_Decorate(t *testing.T) {
 	if raceEnabled {

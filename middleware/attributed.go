@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -12,12 +13,14 @@ type attributed[T any] struct {
 	task any
 }
 
-// Name returns the task's own name, or "".
+// Name returns the task's own name, or else its type, as the engine names tasks.
 func (a *attributed[T]) Name() string {
 	if t, ok := a.task.(core.Named); ok {
-		return t.Name()
+		if name := t.Name(); name != "" {
+			return name
+		}
 	}
-	return ""
+	return reflect.TypeOf(a.task).String()
 }
 
 // Priority returns the task's own priority, or none.

@@ -22,7 +22,8 @@ type BreakerConfig struct {
 	// rounded to a whole percent first. Default of Minimum: 10.
 	Rate    float64
 	Minimum int
-	// Period is the time that counts, in ten steps. Default: all time, for Failures.
+	// Period is the time that counts, in ten steps. It must be given where there is a
+	// Rate; otherwise the default is all time.
 	Period time.Duration
 	// Delay is how long it stays open. Default: 10 s.
 	Delay time.Duration
@@ -30,13 +31,13 @@ type BreakerConfig struct {
 	// whether it can be closed: all of them have to succeed. At most 1,000,000. Default: 1.
 	Probes int
 	// Failure decides which errors count as failures. Others count as successes.
-	// Default: all errors, those of limits within included. Neither is counted what says nothing about that on which the
-	// task depends: a task that asks to be run again, and one whose own context was
-	// cancelled.
+	// Default: all errors, those of limits within included. Not counted at all, since they
+	// say nothing about what the task depends on, are a task that asks to be run again, and
+	// one that was cancelled.
 	Failure func(error) bool
 	// Changed is called after a change of state, one call at a time for a key and in
-	// order, on the goroutine of the task that has caused it. It must not call the
-	// Breaker. Default: nobody is told.
+	// order, on the goroutine of a task that passes the Breaker; where it panics, that
+	// task has panicked. It must not call the Breaker. Default: nobody is told.
 	Changed func(key string, from, to BreakerState)
 	// Readmit makes a task that was not let in wait in the engine's queue, by
 	// core.Again, until the breaker may let it in, but not longer than this since it
@@ -67,13 +68,16 @@ const (
 //
 // A probe that waits for a task which needs a permit of the same Breaker, or has that Breaker
 // around it twice, may take the last permit and be refused what it needs: then it never closes.
+//
+// It costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type Breaker struct {
 	config BreakerConfig
 	wait   Waiting
 	keys   *keyed[*circuit]
 }
 
-// NewBreaker makes one. All faults of config are reported at once.
+// NewBreaker makes a Breaker. The error matches core.ErrInvalid and names all faults of
+// config.
 func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	c := &config
 	if c.Failures == 0 && c.Rate == 0 {
@@ -159,22 +163,16 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		c := at.value
-		var p permit
-		var left time.Duration
-		try := func() (ok bool) {
-			p, left, ok = c.enter()
-			return ok
-		}
-		refused := func() *RefusedError { return &RefusedError{Reason: ErrOpen, Key: at.key, After: left} }
-		switch {
-		case try(): // without a closure, in the usual case
-			if b.wait.Every > 0 && job.Value(b) != nil {
-				forget(job, b)
+		p, left, ok := c.enter()
+		if !ok {
+			refused := &RefusedError{Reason: ErrOpen, Key: at.key, After: left}
+			if b.wait.Every > 0 && repeatable(ctx, job) {
+				return b.wait.comeBack(job, b, refused)
 			}
-		case b.wait.Every > 0 && repeatable(ctx, job):
-			return b.wait.comeBack(job, b, refused())
-		default:
-			return refused()
+			return refused
+		}
+		if b.wait.Every > 0 && job.Value(b) != nil {
+			job.SetValue(b, nil)
 		}
 		result := failed // unless next returns
 		defer func() {

@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// Budget bounds how many of the runs may be repetitions, over all tasks of the [Retry]s
-// that share it: so a dependency that fails for everybody is not given a multiple of the
-// load. It is a bucket: each first run that has ended puts Ratio of an attempt into it, each
-// repetition takes one out. It may be shared between engines.
+// Budget bounds how many of the runs may be repetitions, over all tasks of the policies
+// that share it, each a [Retry] or a [Hedge]: so a dependency that fails for everybody is
+// not given a multiple of the load. It is a bucket: for each of these policies the first
+// run of a task puts a share of an attempt into it, each repetition takes one out. It may
+// be shared between engines.
 type Budget struct {
 	ratio, most int64 // in billionths of an attempt, because sums of fractions are not exact
 
@@ -19,9 +20,9 @@ type Budget struct {
 // attempt is one repetition in a Budget.
 const attempt = 1e9
 
-// NewBudget makes a budget that allows ratio repetitions for each first run, in the long
+// NewBudget makes a Budget that allows ratio repetitions for each first run, in the long
 // run, and most at once. It is full at first. ratio must be from 0 to 1, most from 1 to
-// math.MaxInt32.
+// math.MaxInt32; the error matches core.ErrInvalid.
 func NewBudget(ratio float64, most int) (*Budget, error) {
 	if !(ratio >= 0 && ratio <= 1) {
 		return nil, invalidf("the ratio of a budget is %v, and must be from 0 to 1", ratio)

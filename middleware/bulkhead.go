@@ -30,13 +30,15 @@ type BulkheadConfig struct {
 // keep the place: tasks that wait there for tasks that need a place of their own can wait
 // for ever.
 //
-// To bound the tasks of a key and to keep their order, package scheduler has Keyed.
+// A place that is free costs no allocation and about 60 ns (BenchmarkPolicy). To bound the
+// tasks of a key and to keep their order, package scheduler has Keyed.
 type Bulkhead struct {
 	config BulkheadConfig
 	keys   *keyed[*room]
 }
 
-// NewBulkhead makes one.
+// NewBulkhead makes a Bulkhead. The error matches core.ErrInvalid and names all faults of
+// config.
 func NewBulkhead(config BulkheadConfig) (*Bulkhead, error) {
 	var faults []error
 	if config.Tasks < 1 {

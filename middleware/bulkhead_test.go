@@ -130,6 +130,24 @@ func TestBulkhead_NeverMore(t *testing.T) {
 	}
 }
 
+// Who gives up waiting tells why: the error matches the cause and the context's own.
+func TestBulkhead_GivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: -1}}))
+		decorate := must(middleware.Decorate[int](bulkhead.Intercept))
+		e := coretest.New(t, core.WithWorkers(1))
+		inside := must(core.Submit(t.Context(), e, decorate(nap(time.Minute))))
+		synctest.Wait()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errFlaky)
+		_, err := decorate(answer(1)).Execute(ctx)
+		if !errors.Is(err, errFlaky) || !errors.Is(err, context.Canceled) || err.Error() != "middleware: gave up waiting: flaky" {
+			t.Error(err)
+		}
+		must(inside.Get())
+	})
+}
+
 // Each attempt of a Retry around it has all the time to wait.
 func TestBulkhead_WithinRetry(t *testing.T) {
 	for _, every := range []time.Duration{0, 3 * time.Second} {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -182,10 +183,31 @@ func TestCache_Succession(t *testing.T) {
 	}
 }
 
+// Who gives up waiting for the run of another task tells why, and the run goes on.
+func TestCache_GivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(1))
+		cache := must(middleware.NewCache[int, int](middleware.CacheConfig{}))
+		task := cache.Decorate(1, nap(time.Minute))
+		f := must(core.Submit(t.Context(), e, task))
+		synctest.Wait()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errFlaky)
+		if _, err := task.Execute(ctx); !errors.Is(err, errFlaky) || !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		must(f.Get())
+	})
+}
+
 func TestCache_Invalid(t *testing.T) {
 	for name, c := range map[string]middleware.CacheConfig{"keep": {Keep: -1}, "most": {Most: -1}} {
 		_, err := middleware.NewCache[int, int](c)
 		wantInvalid(t, name, err)
+	}
+	_, err := middleware.NewCache[int, int](middleware.CacheConfig{Keep: -1, Most: -1})
+	if text := err.Error(); !strings.Contains(text, "Keep") || !strings.Contains(text, "Most") {
+		t.Errorf("not all faults: %v", err)
 	}
 }
 

@@ -17,6 +17,12 @@
 // state. A policy that needs the result has a method Decorate instead: [Fallback], [Hedge],
 // [Cache]. [Check] makes errors of results, so that a Retry can go by them.
 //
+// A policy is made by its New function, may be used by any number of goroutines, and cannot
+// be changed afterwards. In its configuration zero stands for the default that the field
+// names. What can never be right is refused with an error that matches [core.ErrInvalid].
+// Functions in a configuration are called on the goroutines of tasks, for many at a time; one
+// that panics fails the task.
+//
 // # Order
 //
 // Policies are named from the outside in, as interceptors are. What is around sees what is
@@ -30,8 +36,10 @@
 //	Bulkhead, Retry     the place is free while the task waits for its next run
 //	Fallback, Retry     answers when the retries are over
 //	Retry, Fallback     the first run is the last: the fallback has answered
-//	Retry, Hedge        right; a wish to be run again from within a Hedge ends all its runs
-//	Cache, Retry        tasks that wait for the same key wait for one run, not for all
+//	Retry, Hedge        what all runs of a hedge fail with is one failure
+//	Hedge, Retry        wrong without RetryConfig.Here: who first asks to be run again decides
+//	Retry, Cache        the tasks of a key share each run
+//	Cache, Retry        while one waits for its next run, another of the key takes its place
 //	Log, Retry          a line for each run; so has BeforeAfter a call for each
 //
 // Decorators are within the interceptors of the engine. Innermost of all, around the task, a

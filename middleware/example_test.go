@@ -110,6 +110,7 @@ func ExampleRateLimit() {
 	// Output: true
 }
 
+// One at a time: a task that needs another of its kind finds no place.
 func ExampleBulkhead() {
 	bulkhead, err := middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1})
 	if err != nil {
@@ -128,6 +129,7 @@ func ExampleBulkhead() {
 	// Output: middleware: too many tasks at a time 0
 }
 
+// It begins with ten at a time, and finds out whether more or fewer are better.
 func ExampleAdaptiveLimit() {
 	limit, err := middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Initial: 10, Wait: middleware.Waiting{Max: time.Second}})
 	if err != nil {
@@ -135,9 +137,12 @@ func ExampleAdaptiveLimit() {
 		return
 	}
 	engine, _ := core.New(core.WithInterceptors(limit.Intercept))
-	defer engine.Shutdown(context.Background())
-	fmt.Println(limit.Limit(), limit.Inside())
-	// Output: 10 0
+	ctx := context.Background()
+	defer engine.Shutdown(ctx)
+
+	inside, err := core.Run(ctx, engine, core.Func(func(context.Context) (int, error) { return limit.Inside(), nil }))
+	fmt.Println(inside, "of", limit.Limit(), err)
+	// Output: 1 of 10 <nil>
 }
 
 // A fixed answer where all attempts have failed.
@@ -218,6 +223,7 @@ func ExampleHedge() {
 	// Output: quick <nil> 1
 }
 
+// The same question twice is asked once.
 func ExampleCache() {
 	cache, err := middleware.NewCache[string, int](middleware.CacheConfig{Keep: time.Minute})
 	if err != nil {
@@ -265,6 +271,7 @@ func ExampleBeforeAfter() {
 	// Output: ada has panicked: true
 }
 
+// A line for each run that fails, with what tells the task from others.
 func ExampleLog() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -289,6 +296,7 @@ func ExampleLog() {
 	// Output: level=ERROR msg="task failed" task=report key=july error="no figures"
 }
 
+// A task that hangs, and obeys when its context ends.
 func ExampleTimeout() {
 	timeout, err := middleware.NewTimeout(time.Millisecond)
 	if err != nil {

@@ -15,11 +15,11 @@ type HedgeConfig struct {
 	// After is how long a run may take before another one is started beside it. It must
 	// be given; a good value is the time that 95 % of the runs take.
 	After time.Duration
-	// Most is how many further runs there are at most, each After the one before it.
-	// Default: 1.
+	// Most is how many further runs there are at most, each started After the one before
+	// it. Default: 1.
 	Most int
 	// Budget bounds the further runs of many tasks together, and may be that of a Retry:
-	// then both of them put into it for each task. Default: none.
+	// then both of them put into it for each task. Default: none, and no bound.
 	Budget *Budget
 }
 
@@ -35,13 +35,14 @@ type HedgeConfig struct {
 // one of its own that you end. Where all fail, the error is that of the run that failed first. A run that asks to
 // be run again decides for all: put a Retry around a Hedge, not within.
 //
-// It costs a timer and a context for each task, and a goroutine where it comes to that.
+// It costs a timer and a context for each task, together 6 allocations and about 0.9 µs
+// (BenchmarkDecorator), and a goroutine for each further run.
 type Hedge[T any] struct {
 	config   HedgeConfig
 	launched atomic.Uint64
 }
 
-// NewHedge makes one. All faults of config are reported at once.
+// NewHedge makes a Hedge. The error matches core.ErrInvalid and names all faults of config.
 func NewHedge[T any](config HedgeConfig) (*Hedge[T], error) {
 	if config.Most == 0 {
 		config.Most = 1

@@ -28,7 +28,8 @@ func (k Keys) validate(name string) error {
 	return nil
 }
 
-// keyed holds a V for each key.
+// keyed holds a V for each key. All go through one mutex, twice for each run: it is held for
+// a look into a map.
 type keyed[V any] struct {
 	of   func(core.Job) string
 	most int

@@ -3,11 +3,13 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/uptutu/goman/core"
+	"github.com/uptutu/goman/core/coretest"
 	"github.com/uptutu/goman/middleware"
 )
 
@@ -63,4 +65,56 @@ func TestOrder_BulkheadAndRetry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each run of a retry takes a permit of a rate limit within, and where there is none the
+// next attempt waits for it.
+func TestOrder_RateLimitWithinRetry(t *testing.T) {
+	for _, here := range []bool{false, true} {
+		bothWays(t, func(b bench) {
+			limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: 30 * time.Second}))
+			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, First: time.Second, Jitter: -1, Here: here}))
+			submit := b.with(retry.Intercept, limit.Intercept)
+			runs := 0
+			d := took(func() {
+				_, err := submit(func(context.Context) (int, error) { runs++; return 0, errFlaky }).Get()
+				if !errors.Is(err, errFlaky) {
+					b.Error(err)
+				}
+			})
+			// It runs, is refused after a second, and runs again when the step of 30 s is over.
+			if runs != 2 || d != 30*time.Second {
+				b.Errorf("here %v: %d runs in %v", here, runs, d)
+			}
+		})
+	}
+}
+
+// Around a cache, the tasks of a key share each run of a retry.
+func TestOrder_RetryAroundCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(8))
+		retry := must(middleware.Decorate[int](steady(func(c *middleware.RetryConfig) { c.Attempts = 2 }).Intercept))
+		cache := must(middleware.NewCache[int, int](middleware.CacheConfig{}))
+		var runs atomic.Int64
+		task := retry(cache.Decorate(1, core.Func(func(ctx context.Context) (int, error) {
+			runs.Add(1)
+			if _, err := nap(time.Minute)(ctx); err != nil {
+				return 0, err
+			}
+			return 0, errFlaky
+		})))
+		var futures []*core.Future[int]
+		for range 8 {
+			futures = append(futures, must(core.Submit(t.Context(), e, task)))
+		}
+		for _, f := range futures {
+			if _, err := f.Get(); !errors.Is(err, middleware.ErrExhausted) {
+				t.Error(err)
+			}
+		}
+		if n := runs.Load(); n != 2 {
+			t.Errorf("%d runs", n)
+		}
+	})
 }

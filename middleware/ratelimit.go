@@ -31,12 +31,15 @@ type RateConfig struct {
 //
 // Each run takes a permit, also where it is around a Retry, unless that is
 // RetryConfig.Here: the runs come through the queue one by one.
+//
+// A permit that is there costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type RateLimit struct {
 	config RateConfig
 	keys   *keyed[*rate]
 }
 
-// NewRateLimit makes one. All faults of config are reported at once.
+// NewRateLimit makes a RateLimit. The error matches core.ErrInvalid and names all faults
+// of config.
 func NewRateLimit(config RateConfig) (*RateLimit, error) {
 	c := &config
 	var faults []error

@@ -19,7 +19,8 @@ type RetryConfig struct {
 	// First is the delay before the second run. Each further one is Factor times the one
 	// before it, up to Max; Jitter is how much of it is left to chance, on both sides:
 	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than Max.
-	// Defaults: 100 ms, 2, 1 min and 0.5; a negative Jitter is none.
+	// Defaults: 100 ms; 2; 1 min, or First if that is longer; 0.5. A negative Jitter is
+	// none. Factor is from 1 to 1000.
 	First  time.Duration
 	Factor float64
 	Max    time.Duration
@@ -48,8 +49,9 @@ type RetryConfig struct {
 // and handed back by Shutdown. Each run goes through everything that is around the Retry,
 // too, unless RetryConfig.Here is set.
 //
-// A task that succeeds at once costs no allocation. One and the same Retry both around and
-// within counts once, where it is within.
+// A task that succeeds at once costs no allocation and about 10 ns (BenchmarkPolicy). One and
+// the same Retry both around and within counts once, where it is within. Do not repeat what
+// must not happen twice: that a run has failed does not tell how far it has come.
 type Retry struct {
 	config RetryConfig
 	steps  int // from here on the delay is Max
@@ -58,7 +60,7 @@ type Retry struct {
 // longest is a delay that can be doubled without running over.
 const longest = time.Duration(1) << 61
 
-// NewRetry makes one.
+// NewRetry makes a Retry. The error matches core.ErrInvalid and names all faults of config.
 func NewRetry(config RetryConfig) (*Retry, error) {
 	c := &config
 	if c.Attempts == 0 {
@@ -143,9 +145,9 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			delay, err := r.delay(ctx, job, done, err)
 			switch {
 			case delay < 0:
-				if done > 1 {
+				if done > 1 && err != nil {
 					forget(job, r)
-				}
+				} // a success leaves the count: the next run may have to come by here again
 				return err
 			case !r.config.Here && !job.IsZero():
 				beginEra(job)
@@ -156,7 +158,7 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			var ended error
 			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
 			if ended != nil {
-				return &RetryError{Attempts: done, Err: err, Reason: ended, by: r}
+				return &RetryError{Attempts: done, Err: err, Reason: whyEnded(ctx), by: r}
 			}
 		}
 	}

@@ -370,7 +370,7 @@ func TestRetry_OutsideOfAnEngine(t *testing.T) {
 		runs := 0
 		d := took(func() {
 			_, err := decorate(core.Func(func(context.Context) (int, error) { runs++; return 0, errFlaky })).Execute(ctx)
-			if exhausted, ok := errors.AsType[*middleware.RetryError](err); !ok || exhausted.Reason.Error() != "enough" {
+			if exhausted, ok := errors.AsType[*middleware.RetryError](err); !ok || exhausted.Reason.Error() != "enough" || !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})

@@ -17,13 +17,14 @@ import (
 // between them count together, and a wait that would last beyond the limit is not begun.
 // Within a Retry, it bounds each run.
 //
-// For a bound on each run of a single task, [core.Attributes.RunLimit] costs less.
+// It costs a timer, 4 allocations and about 650 ns (BenchmarkPolicy). For a bound on each run
+// of a single task, [core.Attributes.RunLimit] costs less.
 type Timeout struct {
 	limit time.Duration
 	cause error
 }
 
-// NewTimeout makes one; limit must be positive.
+// NewTimeout makes a Timeout; limit must be positive, or the error matches core.ErrInvalid.
 func NewTimeout(limit time.Duration) (*Timeout, error) {
 	if limit <= 0 {
 		return nil, invalidf("the timeout is %v, and must be positive", limit)

@@ -68,7 +68,7 @@ func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error
 	case err == errWaited:
 		return g.refused()
 	case err != nil:
-		return fmt.Errorf("middleware: gave up waiting: %w", context.Cause(ctx))
+		return fmt.Errorf("middleware: gave up waiting: %w", whyEnded(ctx))
 	}
 	return nil
 }
