@@ -16,8 +16,8 @@ import (
 // what it says.
 func TestAgain_HereKeepsItsCount(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 3, true })
-		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute,
+		retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 3, true })
+		limit := must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 1, Per: time.Minute,
 			Wait: middleware.Waiting{Max: -1, Every: time.Second}}))
 		runs := 0
 		_, err := b.with(retry.Intercept, limit.Intercept)(func(context.Context) (int, error) {
@@ -36,12 +36,12 @@ func TestAgain_HereKeepsItsCount(t *testing.T) {
 // Retry around, and the next one begins anew.
 func TestAgain_AttemptBeginsAnew(t *testing.T) {
 	outer := func(here bool) core.Interceptor {
-		return steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 2, here }).Intercept
+		return steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 2, here }).Intercept
 	}
 	limit := must(middleware.NewTimeout(10 * time.Second))
 	for _, here := range []bool{false, true} {
 		bothWays(t, func(b bench) { // runs at 0 and 6, and again at 7 and 13
-			inner := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, First: 6 * time.Second, Factor: 1, Jitter: -1}))
+			inner := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, Delay: 6 * time.Second, Factor: 1, Jitter: -1}))
 			runs := 0
 			d := took(func() {
 				_, err := b.with(outer(here), limit.Intercept, inner.Intercept)(func(context.Context) (int, error) {
@@ -102,7 +102,7 @@ func TestAgain_TimeoutOfAPart(t *testing.T) {
 	for _, here := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e := coretest.New(t, core.WithWorkers(2))
-			retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 3, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 3, here })
 			decorate := must(middleware.Decorate[int](retry.Intercept, must(middleware.NewTimeout(10*time.Second)).Intercept))
 			runs := 0
 			_, err := core.Run(t.Context(), e, decorate(core.Func(func(ctx context.Context) (int, error) {

@@ -18,10 +18,10 @@ type BreakerConfig struct {
 	// have to come in a row. Of is at most 1,000,000: each run takes a bit for each key.
 	Failures, Of int
 	// Rate is the share of failures, from 0.01 to 1, that opens it instead of a number,
-	// among the runs of Period, if there were at least Minimum of them. The share is
-	// rounded to a whole percent first. Default of Minimum: 10.
+	// among the runs of Period, if there were at least MinRuns of them. The share is
+	// rounded to a whole percent first. Default of MinRuns: 10.
 	Rate    float64
-	Minimum int
+	MinRuns int
 	// Period is the time that counts, in ten steps. It must be given where there is a
 	// Rate; otherwise the default is all time.
 	Period time.Duration
@@ -30,19 +30,19 @@ type BreakerConfig struct {
 	// Probes is how many tasks may run at a time, once Delay is over, to find out
 	// whether it can be closed: all of them have to succeed. At most 1,000,000. Default: 1.
 	Probes int
-	// Failure decides which errors count as failures. Others count as successes.
+	// If decides which errors count as failures. Others count as successes.
 	// Default: all errors, those of limits within included. Not counted at all, since they
 	// say nothing about what the task depends on, are a task that asks to be run again, and
 	// one that was cancelled.
-	Failure func(error) bool
-	// Changed is called after a change of state, one call at a time for a key and in
+	If func(error) bool
+	// OnStateChange is called after a change of state, one call at a time for a key and in
 	// order, on the goroutine of a task that passes the Breaker; where it panics, that
 	// task has panicked. It must not call the Breaker. Default: nobody is told.
-	Changed func(key string, from, to BreakerState)
+	OnStateChange func(key string, from, to BreakerState)
 	// Readmit makes a task that was not let in wait in the engine's queue, by
 	// core.Again, until the breaker may let it in, but not longer than this since it
 	// first tried. Negative: without a bound. What cannot be queued again fails at once.
-	// Default: it fails at once, with a *RefusedError that matches ErrOpen.
+	// Default: it fails at once, with a *DeniedError that matches ErrOpen.
 	Readmit time.Duration
 	// Keys makes it a breaker for each key.
 	Keys Keys
@@ -53,9 +53,9 @@ type BreakerState string
 
 // The states.
 const (
-	Closed   BreakerState = "closed"    // all tasks run
-	Open     BreakerState = "open"      // none does
-	HalfOpen BreakerState = "half-open" // some do, as a probe
+	BreakerClosed   BreakerState = "closed"    // all tasks run
+	BreakerOpen     BreakerState = "open"      // none does
+	BreakerHalfOpen BreakerState = "half-open" // some do, as a probe
 )
 
 // Breaker does not let tasks run while what they depend on fails. It is failsafe-go's
@@ -67,7 +67,7 @@ const (
 // what is left of Delay. Around a Retry, only what becomes of the last run counts.
 //
 // A probe that waits for a task which needs a permit of the same Breaker, or has that Breaker
-// around it twice, may take the last permit and be refused what it needs: then it never closes.
+// around it twice, may take the last permit and be denied what it needs: then it never closes.
 //
 // It costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type Breaker struct {
@@ -86,8 +86,8 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	if c.Of == 0 && c.Period == 0 {
 		c.Of = c.Failures
 	}
-	if c.Minimum == 0 && c.Rate != 0 {
-		c.Minimum = 10
+	if c.MinRuns == 0 && c.Rate != 0 {
+		c.MinRuns = 10
 	}
 	if c.Delay == 0 {
 		c.Delay = 10 * time.Second
@@ -95,8 +95,8 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	if c.Probes == 0 {
 		c.Probes = 1
 	}
-	if c.Failure == nil {
-		c.Failure = func(error) bool { return true }
+	if c.If == nil {
+		c.If = func(error) bool { return true }
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -122,8 +122,8 @@ func (c *BreakerConfig) validate() error {
 		if c.Failures != 0 || c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Rate and also Failures or Of: one of the two decides"))
 		}
-		if c.Minimum < 1 {
-			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, and must be at least 1", c.Minimum))
+		if c.MinRuns < 1 {
+			faults = append(faults, invalidf("BreakerConfig.MinRuns is %d, and must be at least 1", c.MinRuns))
 		}
 		if c.Period <= 0 {
 			faults = append(faults, invalidf("BreakerConfig.Period is %v, and must be positive where there is a Rate", c.Period))
@@ -132,8 +132,8 @@ func (c *BreakerConfig) validate() error {
 		if c.Failures < 1 {
 			faults = append(faults, invalidf("BreakerConfig.Failures is %d, and must be at least 1", c.Failures))
 		}
-		if c.Minimum != 0 {
-			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, but there is no Rate", c.Minimum))
+		if c.MinRuns != 0 {
+			faults = append(faults, invalidf("BreakerConfig.MinRuns is %d, but there is no Rate", c.MinRuns))
 		}
 		if c.Period != 0 && c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Of and also Period: one of the two decides"))
@@ -165,11 +165,11 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		c := at.value
 		p, left, ok := c.enter()
 		if !ok {
-			refused := &RefusedError{Reason: ErrOpen, Key: at.key, After: left}
+			denied := &DeniedError{Reason: ErrOpen, Key: at.key, After: left}
 			if b.wait.Every > 0 && repeatable(ctx, job) {
-				return b.wait.comeBack(job, b, refused)
+				return b.wait.comeBack(job, b, denied)
 			}
-			return refused
+			return denied
 		}
 		if b.wait.Every > 0 && job.Value(b) != nil {
 			job.SetValue(b, nil)
@@ -177,9 +177,9 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		result := failed // unless next returns
 		defer func() {
 			c.exit(p, result)
-			c.tell(b.config.Changed, at.key)
+			c.tell(b.config.OnStateChange, at.key)
 		}()
-		c.tell(b.config.Changed, at.key)
+		c.tell(b.config.OnStateChange, at.key)
 		err = next(ctx, job)
 		result = b.verdict(ctx, err)
 		return err
@@ -191,7 +191,7 @@ func (b *Breaker) verdict(ctx context.Context, err error) result {
 	switch _, again := wish(err); {
 	case again, canceled(ctx, err):
 		return void
-	case err != nil && b.config.Failure(err):
+	case err != nil && b.config.If(err):
 		return failed
 	}
 	return succeeded
@@ -204,20 +204,20 @@ func (b *Breaker) State(key string) BreakerState {
 	if c, ok := b.keys.find(key); ok {
 		return stateOf(c.breaker.State())
 	}
-	return Closed
+	return BreakerClosed
 }
 
-// Remembered returns the keys that are remembered, the most recently used first.
-func (b *Breaker) Remembered() []string { return b.keys.keys() }
+// Keys returns the keys that are remembered, the most recently used first.
+func (b *Breaker) Keys() []string { return b.keys.keys() }
 
 func stateOf(s circuitbreaker.State) BreakerState {
 	switch s {
 	case circuitbreaker.OpenState:
-		return Open
+		return BreakerOpen
 	case circuitbreaker.HalfOpenState:
-		return HalfOpen
+		return BreakerHalfOpen
 	}
-	return Closed
+	return BreakerClosed
 }
 
 // result is how a run counts.
@@ -256,7 +256,7 @@ func newCircuit(c *BreakerConfig) *circuit {
 		})
 	switch {
 	case c.Rate > 0:
-		builder.WithFailureRateThreshold(c.Rate, uint(c.Minimum), c.Period)
+		builder.WithFailureRateThreshold(c.Rate, uint(c.MinRuns), c.Period)
 	case c.Period > 0:
 		builder.WithFailureThresholdPeriod(uint(c.Failures), c.Period)
 	default:

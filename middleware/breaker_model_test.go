@@ -30,34 +30,34 @@ func TestBreaker_Model(t *testing.T) {
 		synctest.Test(t, func(*testing.T) {
 			breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: failures, Of: of, Probes: probes, Delay: time.Minute}))
 			decorate := must(middleware.Decorate[int](breaker.Intercept))
-			state, opened := middleware.Closed, time.Time{}
+			state, opened := middleware.BreakerClosed, time.Time{}
 			var last []bool // the runs of this state: failed or not
 			for i, s := range steps {
 				time.Sleep(s.Wait)
-				if state == middleware.Open && time.Since(opened) >= time.Minute {
-					state, last = middleware.HalfOpen, nil
+				if state == middleware.BreakerOpen && time.Since(opened) >= time.Minute {
+					state, last = middleware.BreakerHalfOpen, nil
 				}
 				task := answer(1)
 				if s.Bad {
 					task = fail(errFlaky)
 				}
 				_, err := decorate(task).Execute(context.Background())
-				if errors.Is(err, middleware.ErrOpen) != (state == middleware.Open) {
+				if errors.Is(err, middleware.ErrOpen) != (state == middleware.BreakerOpen) {
 					fault = fmt.Sprintf("step %d: %v while %v", i, err, state)
 					return
 				}
-				if state == middleware.Open {
+				if state == middleware.BreakerOpen {
 					continue
 				}
 				last = append(last, s.Bad)
 				switch {
-				case state == middleware.HalfOpen && s.Bad:
-					state, opened = middleware.Open, time.Now()
-				case state == middleware.HalfOpen && len(last) == probes:
-					state, last = middleware.Closed, nil
-				case state == middleware.Closed:
+				case state == middleware.BreakerHalfOpen && s.Bad:
+					state, opened = middleware.BreakerOpen, time.Now()
+				case state == middleware.BreakerHalfOpen && len(last) == probes:
+					state, last = middleware.BreakerClosed, nil
+				case state == middleware.BreakerClosed:
 					if last = last[max(0, len(last)-of):]; count(last) >= failures {
-						state, opened = middleware.Open, time.Now()
+						state, opened = middleware.BreakerOpen, time.Now()
 					}
 				}
 				if got := breaker.State(""); got != state {

@@ -21,16 +21,16 @@ type Budget struct {
 const attempt = 1e9
 
 // NewBudget makes a Budget that allows ratio repetitions for each first run, in the long
-// run, and most at once. It is full at first. ratio must be from 0 to 1, most from 1 to
+// run, and limit at once. It is full at first. ratio must be from 0 to 1, limit from 1 to
 // math.MaxInt32; the error matches core.ErrInvalid.
-func NewBudget(ratio float64, most int) (*Budget, error) {
+func NewBudget(ratio float64, limit int) (*Budget, error) {
 	if !(ratio >= 0 && ratio <= 1) {
 		return nil, invalidf("the ratio of a budget is %v, and must be from 0 to 1", ratio)
 	}
-	if most < 1 || most > math.MaxInt32 {
-		return nil, invalidf("the bound of a budget is %d, and must be from 1 to %d", most, math.MaxInt32)
+	if limit < 1 || limit > math.MaxInt32 {
+		return nil, invalidf("the limit of a budget is %d, and must be from 1 to %d", limit, math.MaxInt32)
 	}
-	b := &Budget{ratio: int64(math.Ceil(ratio * attempt)), most: int64(most) * attempt}
+	b := &Budget{ratio: int64(math.Ceil(ratio * attempt)), most: int64(limit) * attempt}
 	b.left = b.most
 	return b, nil
 }

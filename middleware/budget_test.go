@@ -49,7 +49,7 @@ func TestBudget_EarnedOnce(t *testing.T) {
 	for _, here := range []bool{false, true} {
 		bothWays(t, func(b bench) {
 			budget := must(middleware.NewBudget(0.5, 10))
-			retry := steady(func(c *middleware.RetryConfig) { c.Budget, c.Attempts, c.Here = budget, 11, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Budget, c.Attempts, c.InPlace = budget, 11, here })
 			bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1,
 				Wait: middleware.Waiting{Max: -1, Every: time.Second}}))
 			submit := b.with(retry.Intercept, bulkhead.Intercept)

@@ -13,12 +13,12 @@ import (
 
 // CacheConfig says how long a [Cache] keeps results, and how many.
 type CacheConfig struct {
-	// Keep is how long a result is kept. Default: not at all; then only tasks with the
+	// TTL is how long a result is kept. Default: not at all; then only tasks with the
 	// same key that run at the same time share one run.
-	Keep time.Duration
-	// Most is how many results are kept; beyond that, the one that was used least
+	TTL time.Duration
+	// Max is how many results are kept; beyond that, the one that was used least
 	// recently is dropped. Default: 1,000.
-	Most int
+	Max int
 }
 
 // Cache lets tasks with the same key share a run: one of them runs, the others wait for its
@@ -58,17 +58,17 @@ type entry[K comparable, T any] struct {
 // NewCache makes a Cache. The error matches core.ErrInvalid and names all faults of config.
 func NewCache[K comparable, T any](config CacheConfig) (*Cache[K, T], error) {
 	var faults []error
-	if config.Keep < 0 {
-		faults = append(faults, invalidf("CacheConfig.Keep is %v, and must not be negative", config.Keep))
+	if config.TTL < 0 {
+		faults = append(faults, invalidf("CacheConfig.TTL is %v, and must not be negative", config.TTL))
 	}
-	if config.Most < 0 {
-		faults = append(faults, invalidf("CacheConfig.Most is %d, and must not be negative", config.Most))
+	if config.Max < 0 {
+		faults = append(faults, invalidf("CacheConfig.Max is %d, and must not be negative", config.Max))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	if config.Most == 0 {
-		config.Most = 1000
+	if config.Max == 0 {
+		config.Max = 1000
 	}
 	return &Cache[K, T]{config: config, flights: make(map[K]*flight[T]), kept: make(map[K]*list.Element)}, nil
 }
@@ -138,7 +138,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, key K, task core.Task[T], f *fli
 	defer func() {
 		c.mu.Lock()
 		delete(c.flights, key)
-		if f.shared && f.err == nil && c.config.Keep > 0 {
+		if f.shared && f.err == nil && c.config.TTL > 0 {
 			c.keep(key, f.value)
 		}
 		c.mu.Unlock()
@@ -171,8 +171,8 @@ func (c *Cache[K, T]) find(key K) (value T, ok bool) {
 // keep keeps value for key. The caller holds mu.
 func (c *Cache[K, T]) keep(key K, value T) {
 	c.drop(key)
-	c.kept[key] = c.order.PushFront(&entry[K, T]{key, value, time.Now().Add(c.config.Keep)})
-	if c.order.Len() > c.config.Most {
+	c.kept[key] = c.order.PushFront(&entry[K, T]{key, value, time.Now().Add(c.config.TTL)})
+	if c.order.Len() > c.config.Max {
 		c.drop(c.order.Back().Value.(*entry[K, T]).key)
 	}
 }

@@ -164,7 +164,7 @@ func TestDecorate_NoTask(t *testing.T) {
 // The value of a run that failed is not that of the next, which panics.
 func TestDecorate_ValueOfAnEarlierRun(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := steady(func(c *middleware.RetryConfig) { c.Here = true })
+		retry := steady(func(c *middleware.RetryConfig) { c.InPlace = true })
 		runs := 0
 		v, err := b.with(retry.Intercept)(func(context.Context) (int, error) {
 			if runs++; runs > 1 {

@@ -37,7 +37,7 @@
 //	Fallback, Retry     answers when the retries are over
 //	Retry, Fallback     the first run is the last: the fallback has answered
 //	Retry, Hedge        what all runs of a hedge fail with is one failure
-//	Hedge, Retry        wrong without RetryConfig.Here: who first asks to be run again decides
+//	Hedge, Retry        wrong without RetryConfig.InPlace: who first asks to be run again decides
 //	Retry, Cache        the tasks of a key share each run
 //	Cache, Retry        while one waits for its next run, another of the key takes its place
 //	Log, Retry          a line for each run; so has BeforeAfter a call for each
@@ -54,13 +54,13 @@
 //     once more after the wait, with the same future, key and priority. Meanwhile it can be
 //     cancelled, and Shutdown hands it back. It costs a timer. The next run goes through
 //     everything around it anew, so this is seen from outside: see the order above. A Retry
-//     does it unless RetryConfig.Here is set, a Breaker with BreakerConfig.Readmit, a limit
+//     does it unless RetryConfig.InPlace is set, a Breaker with BreakerConfig.Readmit, a limit
 //     with Waiting.Every.
 //   - The task stays on its goroutine, in [core.Blocking]. Its worker does other work. It is
 //     within everything that is around it, so a Timeout goes on, a Bulkhead keeps its place
 //     taken; and it costs a goroutine, some 4 kB. A limit does it with Waiting.Max.
 //
-// Without either, a limit fails at once with a *[RefusedError]. Plain functions, given to
+// Without either, a limit fails at once with a *[DeniedError]. Plain functions, given to
 // Engine.Go, cannot be queued again and know no context: a limit that has them wait
 // holds their worker up, and a Retry leaves them alone.
 //

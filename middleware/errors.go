@@ -70,9 +70,9 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 // Timeout reports true, as the errors of package net do.
 func (e *TimeoutError) Timeout() bool { return true }
 
-// RefusedError is why a policy did not let a task run. It matches the sentinel of the
+// DeniedError is why a policy did not let a task run. It matches the sentinel of the
 // policy. A [Retry] around the policy waits for as long as RetryAfter says.
-type RefusedError struct {
+type DeniedError struct {
 	// Reason is ErrOpen, ErrRateLimited or ErrFull.
 	Reason error
 	// Key is the key that was over its limit; "" where a policy has none.
@@ -82,7 +82,7 @@ type RefusedError struct {
 }
 
 // Error tells the reason and the key.
-func (e *RefusedError) Error() string {
+func (e *DeniedError) Error() string {
 	if e.Key == "" {
 		return e.Reason.Error()
 	}
@@ -90,10 +90,10 @@ func (e *RefusedError) Error() string {
 }
 
 // Unwrap returns the reason.
-func (e *RefusedError) Unwrap() error { return e.Reason }
+func (e *DeniedError) Unwrap() error { return e.Reason }
 
 // RetryAfter returns After.
-func (e *RefusedError) RetryAfter() time.Duration { return e.After }
+func (e *DeniedError) RetryAfter() time.Duration { return e.After }
 
 // invalidf is an error that matches [core.ErrInvalid] and says what is allowed.
 func invalidf(format string, args ...any) error {

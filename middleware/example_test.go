@@ -14,7 +14,7 @@ import (
 
 // A policy around every task of an engine.
 func ExampleRetry() {
-	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, First: time.Millisecond})
+	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, Delay: time.Millisecond})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -47,7 +47,7 @@ func ExampleRetry() {
 // Policies around the tasks of one type, named from the outside in.
 func ExampleDecorate() {
 	all, _ := middleware.NewTimeout(time.Minute)
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	each, _ := middleware.NewTimeout(10 * time.Millisecond)
 	fetch, err := middleware.Decorate[string](all.Intercept, retry.Intercept, each.Intercept)
 	if err != nil {
@@ -69,9 +69,9 @@ func ExampleDecorate() {
 // The object has the state: it can be shared, and asked.
 func ExampleBreaker() {
 	breaker, err := middleware.NewBreaker(middleware.BreakerConfig{
-		Failures: 1,
-		Keys:     middleware.Keys{Of: core.Job.Key},
-		Changed:  func(key string, from, to middleware.BreakerState) { fmt.Println(key, "was", from, "and is", to) },
+		Failures:      1,
+		Keys:          middleware.Keys{Of: core.Job.Key},
+		OnStateChange: func(key string, from, to middleware.BreakerState) { fmt.Println(key, "was", from, "and is", to) },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -92,7 +92,7 @@ func ExampleBreaker() {
 
 // Tasks wait for their turn, and hold no worker meanwhile.
 func ExampleRateLimit() {
-	limit, err := middleware.NewRateLimit(middleware.RateConfig{Tasks: 100, Per: time.Second, Wait: middleware.Waiting{Max: time.Minute}})
+	limit, err := middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 100, Per: time.Second, Wait: middleware.Waiting{Max: time.Minute}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -125,13 +125,13 @@ func ExampleBulkhead() {
 	_, err = core.Run(ctx, engine, export(core.Func(func(ctx context.Context) (int, error) {
 		return core.Run(ctx, engine, export(core.Func(func(context.Context) (int, error) { return 1, nil })))
 	})))
-	fmt.Println(err, bulkhead.Inside(""))
+	fmt.Println(err, bulkhead.InFlight(""))
 	// Output: middleware: too many tasks at a time 0
 }
 
 // It begins with ten at a time, and finds out whether more or fewer are better.
 func ExampleAdaptiveLimit() {
-	limit, err := middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Initial: 10, Wait: middleware.Waiting{Max: time.Second}})
+	limit, err := middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Initial: 10, Wait: middleware.Waiting{Max: time.Second}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -140,14 +140,14 @@ func ExampleAdaptiveLimit() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	inside, err := core.Run(ctx, engine, core.Func(func(context.Context) (int, error) { return limit.Inside(), nil }))
+	inside, err := core.Run(ctx, engine, core.Func(func(context.Context) (int, error) { return limit.InFlight(), nil }))
 	fmt.Println(inside, "of", limit.Limit(), err)
 	// Output: 1 of 10 <nil>
 }
 
 // A fixed answer where all attempts have failed.
 func ExampleFallback() {
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	retried, _ := middleware.Decorate[int](retry.Intercept)
 	fallback, err := middleware.NewFallback(middleware.FallbackConfig[int]{
 		Do: func(_ context.Context, err error) (int, error) { fmt.Println(err); return 42, nil },
@@ -171,7 +171,7 @@ func ExampleFallback() {
 
 // A Retry that goes by the result.
 func ExampleCheck() {
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	retried, _ := middleware.Decorate[string](retry.Intercept)
 	finished, err := middleware.Check(func(state string) error {
 		if state != "finished" {
@@ -225,7 +225,7 @@ func ExampleHedge() {
 
 // The same question twice is asked once.
 func ExampleCache() {
-	cache, err := middleware.NewCache[string, int](middleware.CacheConfig{Keep: time.Minute})
+	cache, err := middleware.NewCache[string, int](middleware.CacheConfig{TTL: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -22,7 +22,7 @@ type Places struct {
 // NewPlaces makes places for most keys.
 func NewPlaces(most int) *Places {
 	p := new(Places)
-	p.keyed = newKeyed(Keys{Of: func(core.Job) string { return p.key }, Most: most}, func() *int { return new(int) })
+	p.keyed = newKeyed(Keys{Of: func(core.Job) string { return p.key }, Max: most}, func() *int { return new(int) })
 	return p
 }
 

@@ -15,9 +15,9 @@ type HedgeConfig struct {
 	// After is how long a run may take before another one is started beside it. It must
 	// be given; a good value is the time that 95 % of the runs take.
 	After time.Duration
-	// Most is how many further runs there are at most, each started After the one before
+	// Max is how many further runs there are at most, each started After the one before
 	// it. Default: 1.
-	Most int
+	Max int
 	// Budget bounds the further runs of many tasks together, and may be that of a Retry:
 	// then both of them put into it for each task. Default: none, and no bound.
 	Budget *Budget
@@ -44,15 +44,15 @@ type Hedge[T any] struct {
 
 // NewHedge makes a Hedge. The error matches core.ErrInvalid and names all faults of config.
 func NewHedge[T any](config HedgeConfig) (*Hedge[T], error) {
-	if config.Most == 0 {
-		config.Most = 1
+	if config.Max == 0 {
+		config.Max = 1
 	}
 	var faults []error
 	if config.After <= 0 {
 		faults = append(faults, invalidf("HedgeConfig.After is %v, and must be positive", config.After))
 	}
-	if config.Most < 0 {
-		faults = append(faults, invalidf("HedgeConfig.Most is %d, and must not be negative", config.Most))
+	if config.Max < 0 {
+		faults = append(faults, invalidf("HedgeConfig.Max is %d, and must not be negative", config.Max))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (r *race[T]) launch() {
 		return
 	}
 	ctx, number := r.enlist(), len(r.stops)-1
-	if number < r.hedge.config.Most {
+	if number < r.hedge.config.Max {
 		r.timer.Reset(r.hedge.config.After)
 	}
 	r.runs.Add(1) // it is not decided, so another run has not ended: nobody sees zero before

@@ -19,7 +19,7 @@ func TestOrder_BreakerAndRetry(t *testing.T) {
 		for _, around := range []bool{false, true} {
 			bothWays(t, func(b bench) {
 				breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 2, Delay: time.Hour}))
-				retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, Here: here}))
+				retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, InPlace: here}))
 				layers := []core.Interceptor{retry.Intercept, breaker.Intercept}
 				if around {
 					layers[0], layers[1] = layers[1], layers[0]
@@ -29,9 +29,9 @@ func TestOrder_BreakerAndRetry(t *testing.T) {
 				if _, err := submit(func(context.Context) (int, error) { runs++; return 0, errFlaky }).Get(); !errors.Is(err, errFlaky) {
 					b.Error(err)
 				}
-				want := middleware.Open
+				want := middleware.BreakerOpen
 				if around {
-					want = middleware.Closed
+					want = middleware.BreakerClosed
 				}
 				if got := breaker.State(""); got != want {
 					b.Errorf("around %v, here %v: it is %v after %d runs", around, here, got, runs)
@@ -50,14 +50,14 @@ func TestOrder_BulkheadAndRetry(t *testing.T) {
 	}{{false, false, 0}, {true, false, 0}, {false, true, 0}, {true, true, 1}} {
 		bothWays(t, func(b bench) {
 			bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1}))
-			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, First: time.Hour, Jitter: -1, Here: c.here}))
+			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, Delay: time.Hour, Jitter: -1, InPlace: c.here}))
 			layers := []core.Interceptor{retry.Intercept, bulkhead.Intercept}
 			if c.around {
 				layers[0], layers[1] = layers[1], layers[0]
 			}
 			f := b.with(layers...)(fail(errFlaky))
 			synctest.Wait()
-			if n := bulkhead.Inside(""); n != c.inside {
+			if n := bulkhead.InFlight(""); n != c.inside {
 				b.Errorf("%+v: %d within", c, n)
 			}
 			if _, err := f.Get(); !errors.Is(err, middleware.ErrExhausted) {
@@ -72,8 +72,8 @@ func TestOrder_BulkheadAndRetry(t *testing.T) {
 func TestOrder_RateLimitWithinRetry(t *testing.T) {
 	for _, here := range []bool{false, true} {
 		bothWays(t, func(b bench) {
-			limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: 30 * time.Second}))
-			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, First: time.Second, Jitter: -1, Here: here}))
+			limit := must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 1, Per: 30 * time.Second}))
+			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, Delay: time.Second, Jitter: -1, InPlace: here}))
 			submit := b.with(retry.Intercept, limit.Intercept)
 			runs := 0
 			d := took(func() {

@@ -9,8 +9,8 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// RateConfig says how many tasks a [RateLimit] lets run in which time.
-type RateConfig struct {
+// RateLimitConfig says how many tasks a [RateLimit] lets run in which time.
+type RateLimitConfig struct {
 	// Tasks is how many may start in each Per. Both must be given.
 	Tasks int
 	Per   time.Duration
@@ -30,28 +30,28 @@ type RateConfig struct {
 // them reserves a permit, so no permit is lost to one that gives up.
 //
 // Each run takes a permit, also where it is around a Retry, unless that is
-// RetryConfig.Here: the runs come through the queue one by one.
+// RetryConfig.InPlace: the runs come through the queue one by one.
 //
 // A permit that is there costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type RateLimit struct {
-	config RateConfig
+	config RateLimitConfig
 	keys   *keyed[*rate]
 }
 
 // NewRateLimit makes a RateLimit. The error matches core.ErrInvalid and names all faults
 // of config.
-func NewRateLimit(config RateConfig) (*RateLimit, error) {
+func NewRateLimit(config RateLimitConfig) (*RateLimit, error) {
 	c := &config
 	var faults []error
 	if c.Tasks < 1 {
-		faults = append(faults, invalidf("RateConfig.Tasks is %d, and must be at least 1", c.Tasks))
+		faults = append(faults, invalidf("RateLimitConfig.Tasks is %d, and must be at least 1", c.Tasks))
 	}
 	if c.Per <= 0 {
-		faults = append(faults, invalidf("RateConfig.Per is %v, and must be positive", c.Per))
+		faults = append(faults, invalidf("RateLimitConfig.Per is %v, and must be positive", c.Per))
 	} else if c.Tasks > 0 && !c.Bursty && c.Per/time.Duration(c.Tasks) == 0 {
-		faults = append(faults, invalidf("RateConfig: %d tasks in %v are more than one in a nanosecond", c.Tasks, c.Per))
+		faults = append(faults, invalidf("RateLimitConfig: %d tasks in %v are more than one in a nanosecond", c.Tasks, c.Per))
 	}
-	faults = append(faults, c.Wait.validate("RateConfig"), c.Keys.validate("RateConfig"))
+	faults = append(faults, c.Wait.validate("RateLimitConfig"), c.Keys.validate("RateLimitConfig"))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (l *RateLimit) Intercept(next core.Handler) core.Handler {
 		err := func() error {
 			defer l.keys.leave(at)
 			r := at.value
-			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *RefusedError {
-				return &RefusedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
+			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *DeniedError {
+				return &DeniedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
 			}})
 		}()
 		if err != nil {
@@ -91,8 +91,8 @@ func (l *RateLimit) Waiting(key string) int {
 	return r.waiting
 }
 
-// Remembered returns the keys that are remembered, the most recently used first.
-func (l *RateLimit) Remembered() []string { return l.keys.keys() }
+// Keys returns the keys that are remembered, the most recently used first.
+func (l *RateLimit) Keys() []string { return l.keys.keys() }
 
 // rate is the limit of one key: so many permits in each step of time. One that is not taken
 // in its step lapses.
@@ -107,7 +107,7 @@ type rate struct {
 	waiting int
 }
 
-func newRate(c *RateConfig) *rate {
+func newRate(c *RateLimitConfig) *rate {
 	r := &rate{most: c.Tasks, step: c.Per, turn: make(chan struct{}, 1), begin: time.Now()}
 	if !c.Bursty {
 		r.most, r.step = 1, c.Per/time.Duration(c.Tasks)

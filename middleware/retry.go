@@ -16,17 +16,17 @@ import (
 type RetryConfig struct {
 	// Attempts is how many runs there are at most, the first included. Default: 3.
 	Attempts int
-	// First is the delay before the second run. Each further one is Factor times the one
-	// before it, up to Max; Jitter is how much of it is left to chance, on both sides:
-	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than Max.
-	// Defaults: 100 ms; 2; 1 min, or First if that is longer; 0.5. A negative Jitter is
+	// Delay is that before the second run. Each further one is Factor times the one
+	// before it, up to MaxDelay; Jitter is how much of it is left to chance, on both sides:
+	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than MaxDelay.
+	// Defaults: 100 ms; 2; 1 min, or Delay if that is longer; 0.5. A negative Jitter is
 	// none. Factor is from 1 to 1000.
-	First  time.Duration
-	Factor float64
-	Max    time.Duration
-	Jitter float64
+	Delay    time.Duration
+	Factor   float64
+	MaxDelay time.Duration
+	Jitter   float64
 	// MaxRetryAfter is the longest delay that an error may ask for. A task whose error
-	// asks for more is not repeated. Default: Max. See [RetryAfter].
+	// asks for more is not repeated. Default: MaxDelay. See [RetryAfter].
 	MaxRetryAfter time.Duration
 	// If decides which errors are worth another run. Default: all but panics and
 	// cancellations, that is those that match core.ErrPanicked, or context.Canceled and
@@ -37,24 +37,24 @@ type RetryConfig struct {
 	If func(error) bool
 	// Budget bounds the repetitions of many tasks together. Default: none.
 	Budget *Budget
-	// Here makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
+	// InPlace makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
 	// its worker is free all the same. What is around the Retry then sees one run, and a
 	// decorated task can be executed as a part of another one, where the wish to be run
 	// again would repeat the whole.
-	Here bool
+	InPlace bool
 }
 
 // Retry repeats tasks that fail. Between two runs the task is in the engine's queue, with
 // its future, priority and key; it holds no worker and no goroutine, and can be cancelled
 // and handed back by Shutdown. Each run goes through everything that is around the Retry,
-// too, unless RetryConfig.Here is set.
+// too, unless RetryConfig.InPlace is set.
 //
 // A task that succeeds at once costs no allocation and about 10 ns (BenchmarkPolicy). One and
 // the same Retry both around and within counts once, where it is within. Do not repeat what
 // must not happen twice: that a run has failed does not tell how far it has come.
 type Retry struct {
 	config RetryConfig
-	steps  int // from here on the delay is Max
+	steps  int // from here on the delay is MaxDelay
 }
 
 // longest is a delay that can be doubled without running over.
@@ -66,20 +66,20 @@ func NewRetry(config RetryConfig) (*Retry, error) {
 	if c.Attempts == 0 {
 		c.Attempts = 3
 	}
-	if c.First == 0 {
-		c.First = 100 * time.Millisecond
+	if c.Delay == 0 {
+		c.Delay = 100 * time.Millisecond
 	}
 	if c.Factor == 0 {
 		c.Factor = 2
 	}
-	if c.Max == 0 {
-		c.Max = max(time.Minute, c.First)
+	if c.MaxDelay == 0 {
+		c.MaxDelay = max(time.Minute, c.Delay)
 	}
 	if c.Jitter == 0 {
 		c.Jitter = 0.5
 	}
 	if c.MaxRetryAfter == 0 {
-		c.MaxRetryAfter = c.Max
+		c.MaxRetryAfter = c.MaxDelay
 	}
 	if c.If == nil {
 		c.If = func(err error) bool {
@@ -95,7 +95,7 @@ func NewRetry(config RetryConfig) (*Retry, error) {
 	steps := 0
 	if c.Factor > 1 {
 		// Twice as many as it takes, because fractions of a nanosecond are cut off.
-		steps = int(min(2*math.Log(float64(c.Max)/float64(c.First))/math.Log(c.Factor)+2, math.MaxInt32))
+		steps = int(min(2*math.Log(float64(c.MaxDelay)/float64(c.Delay))/math.Log(c.Factor)+2, math.MaxInt32))
 	}
 	return &Retry{config: config, steps: steps}, nil
 }
@@ -105,11 +105,11 @@ func (c *RetryConfig) validate() error {
 	if c.Attempts < 1 {
 		faults = append(faults, invalidf("RetryConfig.Attempts is %d, and must be at least 1", c.Attempts))
 	}
-	if c.First < 0 {
-		faults = append(faults, invalidf("RetryConfig.First is %v, and must not be negative", c.First))
+	if c.Delay < 0 {
+		faults = append(faults, invalidf("RetryConfig.Delay is %v, and must not be negative", c.Delay))
 	}
-	if c.Max < c.First || c.Max > longest {
-		faults = append(faults, invalidf("RetryConfig.Max is %v, and must be from First to %v", c.Max, longest))
+	if c.MaxDelay < c.Delay || c.MaxDelay > longest {
+		faults = append(faults, invalidf("RetryConfig.MaxDelay is %v, and must be from Delay to %v", c.MaxDelay, longest))
 	}
 	if !(c.Factor >= 1 && c.Factor <= 1000) {
 		faults = append(faults, invalidf("RetryConfig.Factor is %v, and must be from 1 to 1000", c.Factor))
@@ -149,7 +149,7 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 					forget(job, r)
 				} // a success leaves the count: the next run may have to come by here again
 				return err
-			case !r.config.Here && !job.IsZero():
+			case !r.config.InPlace && !job.IsZero():
 				beginEra(job)
 				keep(job, r, done)
 				return core.Again(delay, err)
@@ -194,7 +194,7 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 		delay = max(delay, hint.RetryAfter())
 	}
 	end, bounded := job.Deadline()
-	if c.Here || job.IsZero() {
+	if c.InPlace || job.IsZero() {
 		end, bounded = ctx.Deadline()
 	}
 	if bounded && !time.Now().Add(delay).Before(end) {
@@ -209,13 +209,13 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 // backoff returns the delay after done runs.
 func (r *Retry) backoff(done int) time.Duration {
 	c := &r.config
-	b := backoff.ExponentialBackOff{InitialInterval: c.First, RandomizationFactor: c.Jitter, Multiplier: c.Factor, MaxInterval: c.Max}
+	b := backoff.ExponentialBackOff{InitialInterval: c.Delay, RandomizationFactor: c.Jitter, Multiplier: c.Factor, MaxInterval: c.MaxDelay}
 	b.Reset()
 	d := b.NextBackOff()
 	for range min(done-1, r.steps) {
 		d = b.NextBackOff()
 	}
-	return min(max(d, 0), c.Max)
+	return min(max(d, 0), c.MaxDelay)
 }
 
 // RetryError is the error of a task that a [Retry] would have repeated, but for Reason or

@@ -20,7 +20,7 @@ import (
 
 // steady waits 1, 2, 4, ... seconds, up to 10 runs.
 func steady(change func(*middleware.RetryConfig)) *middleware.Retry {
-	config := middleware.RetryConfig{Attempts: 10, First: time.Second, Max: time.Minute, Jitter: -1}
+	config := middleware.RetryConfig{Attempts: 10, Delay: time.Second, MaxDelay: time.Minute, Jitter: -1}
 	if change != nil {
 		change(&config)
 	}
@@ -33,7 +33,7 @@ func bothWaits(t *testing.T, change func(*middleware.RetryConfig), test func(b b
 		t.Run(fmt.Sprintf("here=%v", here), func(t *testing.T) {
 			bothWays(t, func(b bench) {
 				test(b, steady(func(c *middleware.RetryConfig) {
-					c.Here = here
+					c.InPlace = here
 					if change != nil {
 						change(c)
 					}
@@ -82,7 +82,7 @@ func TestRetry_FailsThenSucceeds(t *testing.T) {
 func TestRetry_E_MID_02_FreesTheWorker(t *testing.T) {
 	for _, here := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			retry := steady(func(c *middleware.RetryConfig) { c.First, c.Max, c.Here = time.Hour, 24*time.Hour, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Delay, c.MaxDelay, c.InPlace = time.Hour, 24*time.Hour, here })
 			e := coretest.New(t, core.WithWorkers(1), core.WithInterceptors(retry.Intercept))
 			want := core.Attributes{Name: "slow", Priority: core.High, Key: "k"}
 			f := must(core.SubmitWith(t.Context(), e, want, core.Func(func(ctx context.Context) (int, error) {
@@ -122,7 +122,7 @@ func TestRetry_E_MID_02_FreesTheWorker(t *testing.T) {
 
 // E-MID-01: cancelled between two runs, an hour long.
 func TestRetry_E_MID_01_CancelledBetween(t *testing.T) {
-	bothWaits(t, func(c *middleware.RetryConfig) { c.First, c.Max = time.Hour, time.Hour }, func(b bench, retry *middleware.Retry) {
+	bothWaits(t, func(c *middleware.RetryConfig) { c.Delay, c.MaxDelay = time.Hour, time.Hour }, func(b bench, retry *middleware.Retry) {
 		runs := 0
 		f := b.with(retry.Intercept)(func(context.Context) (int, error) { runs++; return 0, errFlaky })
 		time.Sleep(time.Minute)
@@ -233,7 +233,7 @@ func TestRetry_After(t *testing.T) {
 func TestRetry_Deadline(t *testing.T) {
 	for _, here := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			e := coretest.New(t, core.WithInterceptors(steady(func(c *middleware.RetryConfig) { c.Here = here }).Intercept))
+			e := coretest.New(t, core.WithInterceptors(steady(func(c *middleware.RetryConfig) { c.InPlace = here }).Intercept))
 			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 			defer stop()
 			d := took(func() {
@@ -380,7 +380,7 @@ func TestRetry_OutsideOfAnEngine(t *testing.T) {
 	})
 }
 
-// E-MID-04: whatever the figures, no delay is negative or longer than Max, and with jitter
+// E-MID-04: whatever the figures, no delay is negative or longer than MaxDelay, and with jitter
 // they differ.
 func TestRetry_E_MID_04_Delays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -392,7 +392,7 @@ func TestRetry_E_MID_04_Delays(t *testing.T) {
 			first, most = most, first
 		}
 		config := middleware.RetryConfig{
-			Attempts: 101, First: first, Max: most, Factor: rapid.Float64Range(1, 1000).Draw(t, "factor"),
+			Attempts: 101, Delay: first, MaxDelay: most, Factor: rapid.Float64Range(1, 1000).Draw(t, "factor"),
 			Jitter: rapid.Float64Range(-1, 1).Draw(t, "jitter"),
 		}
 		retry := must(middleware.NewRetry(config))
@@ -428,10 +428,10 @@ func TestRetry_E_MID_04_Delays(t *testing.T) {
 func TestRetry_Invalid(t *testing.T) {
 	for name, c := range map[string]middleware.RetryConfig{
 		"attempts":     {Attempts: -1},
-		"first":        {First: -1},
-		"max":          {Max: -1},
-		"max < first":  {First: time.Second, Max: time.Millisecond},
-		"max too much": {Max: math.MaxInt64},
+		"first":        {Delay: -1},
+		"max":          {MaxDelay: -1},
+		"max < first":  {Delay: time.Second, MaxDelay: time.Millisecond},
+		"max too much": {MaxDelay: math.MaxInt64},
 		"factor":       {Factor: 0.5},
 		"factor NaN":   {Factor: math.NaN()},
 		"factor Inf":   {Factor: math.Inf(1)},

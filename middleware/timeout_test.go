@@ -76,7 +76,7 @@ func TestTimeout_CancelledBefore(t *testing.T) {
 // waits, however the retry waits.
 func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
 	for _, here := range []bool{false, true} {
-		retry := must(middleware.NewRetry(middleware.RetryConfig{First: 10 * time.Second, Factor: 1, Jitter: -1, Here: here}))
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Factor: 1, Jitter: -1, InPlace: here}))
 		timeout := must(middleware.NewTimeout(time.Minute))
 		bothWays(t, func(b bench) { // runs of a minute, 10 s between them
 			runs := 0
@@ -135,7 +135,7 @@ func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
 // next task has all its time.
 func TestTimeout_OverInTheQueue(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := must(middleware.NewRetry(middleware.RetryConfig{First: 10 * time.Second, Jitter: -1}))
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Jitter: -1}))
 		timeout := must(middleware.NewTimeout(time.Minute))
 		runs := 0
 		submit := b.with(timeout.Intercept, retry.Intercept)

@@ -10,9 +10,9 @@ import (
 )
 
 // Waiting says what becomes of a task that a limit does not let run at once. The zero
-// Waiting refuses it: the task fails with a *[RefusedError].
+// Waiting denies it: the task fails with a *[DeniedError].
 type Waiting struct {
-	// Max is how long a task waits before it is refused. Negative: without a bound,
+	// Max is how long a task waits before it is denied. Negative: without a bound,
 	// until its context ends.
 	Max time.Duration
 	// Every, if positive, makes the task leave its goroutine: it is queued again by
@@ -42,10 +42,10 @@ var errWaited = errors.New("middleware: waited for as long as allowed")
 
 // gate is a limit that a task passes before it runs.
 type gate struct {
-	try     func() bool
-	wait    func(ctx context.Context, most time.Duration) error // a negative one has no bound
-	leave   func()                                              // nil if what was taken is not given back
-	refused func() *RefusedError
+	try    func() bool
+	wait   func(ctx context.Context, most time.Duration) error // a negative one has no bound
+	leave  func()                                              // nil if what was taken is not given back
+	denied func() *DeniedError
 }
 
 // pass lets the task through g, or returns why it may not run now: the error of the
@@ -58,15 +58,15 @@ func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error
 		return nil
 	}
 	if w.Max == 0 {
-		return g.refused()
+		return g.denied()
 	}
 	if w.Every > 0 && repeatable(ctx, job) {
-		return w.comeBack(job, self, g.refused())
+		return w.comeBack(job, self, g.denied())
 	}
 	err := w.stay(ctx, g)
 	switch {
 	case err == errWaited:
-		return g.refused()
+		return g.denied()
 	case err != nil:
 		return fmt.Errorf("middleware: gave up waiting: %w", whyEnded(ctx))
 	}
@@ -86,26 +86,26 @@ func (w Waiting) stay(ctx context.Context, g gate) error {
 	return err
 }
 
-// comeBack asks for another run, or refuses the task if it has waited for long enough.
-func (w Waiting) comeBack(job core.Job, self any, refused *RefusedError) error {
+// comeBack asks for another run, or denies the task if it has waited for long enough.
+func (w Waiting) comeBack(job core.Job, self any, denied *DeniedError) error {
 	now := time.Now()
 	since, waiting := recall(job, self).(time.Time)
 	if !waiting {
 		since = now
 	}
-	delay := max(w.Every, refused.After)
+	delay := max(w.Every, denied.After)
 	if w.Max > 0 {
 		left := w.Max - now.Sub(since)
 		if left <= 0 {
 			forget(job, self)
-			return refused
+			return denied
 		}
 		delay = min(delay, left)
 	}
 	if !waiting {
 		keep(job, self, since)
 	}
-	return core.Again(delay, refused)
+	return core.Again(delay, denied)
 }
 
 // repeatable reports whether a wish to be run again is heard: in a task of an engine.
