@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"sync"
+	"time"
 
 	"github.com/uptutu/goman/core"
 )
@@ -118,6 +119,54 @@ func ExampleContain() {
 	})
 	fmt.Println(err, errors.Is(err, core.ErrPanicked))
 	// Output: core: panicked: oh true
+}
+
+// twice is a task that has another one repeated if it fails: in the engine's queue where it
+// is all that a job runs, and at once where it is a part of another task.
+type twice struct{ task core.Task[int] }
+
+func (t twice) ExecuteJob(ctx context.Context, job core.Job) (int, error) {
+	v, err := t.task.Execute(ctx)
+	if err != nil && job.Attempt() == 0 {
+		return v, core.Again(time.Millisecond, err)
+	}
+	return v, err
+}
+
+func (t twice) Execute(ctx context.Context) (int, error) {
+	v, err := t.task.Execute(ctx)
+	if err != nil {
+		return t.task.Execute(ctx)
+	}
+	return v, err
+}
+
+// A task that wraps another one knows whether it is the whole of a job.
+func ExampleJobExecutor() {
+	ctx := context.Background()
+	engine, err := core.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	runs := 0
+	flaky := twice{core.Func(func(context.Context) (int, error) {
+		if runs++; runs%2 == 1 {
+			return 0, errors.New("not yet")
+		}
+		return runs, nil
+	})}
+	v, err := core.Run(ctx, engine, core.Task[int](flaky))
+	fmt.Println(v, err)
+
+	v, err = core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+		return flaky.Execute(ctx) // a part of this task
+	}))
+	fmt.Println(v, err)
+	// Output:
+	// 2 <nil>
+	// 4 <nil>
 }
 
 // Hooks are told what happens to each job.

@@ -102,6 +102,65 @@ func TestJobOf_EachRun(t *testing.T) {
 	}
 }
 
+// wrapper tells which of its methods was called.
+type wrapper struct{ inner core.Task[string] }
+
+func (w *wrapper) Execute(ctx context.Context) (string, error) {
+	return w.told(ctx, "part")
+}
+
+func (w *wrapper) ExecuteJob(ctx context.Context, job core.Job) (string, error) {
+	if job.IsZero() || job != core.JobOf(ctx) {
+		return "", errors.New("it is another job")
+	}
+	return w.told(ctx, "whole")
+}
+
+func (w *wrapper) told(ctx context.Context, what string) (string, error) {
+	if w.inner == nil {
+		return what, nil
+	}
+	inner, err := w.inner.Execute(ctx)
+	return what + " " + inner, err
+}
+
+// A task is told that it is the whole of a job, however it comes to be run, and each time,
+// but not as a part of another.
+func TestJobExecutor(t *testing.T) {
+	again := func(next core.Handler) core.Handler {
+		return func(ctx context.Context, job core.Job) error {
+			if err := next(ctx, job); err != nil || job.Attempt() > 0 {
+				return err
+			}
+			return core.Again(0, nil)
+		}
+	}
+	for name, options := range map[string][]core.Option{"plain": nil, "intercepted": {core.WithInterceptors(again)}} {
+		t.Run(name, func(t *testing.T) {
+			e := engineFor(t, options...)
+			task := &wrapper{&wrapper{}}
+			if v, err := core.Run(soon(t), e, core.Task[string](task)); v != "whole part" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+			v, err := core.Run(soon(t), e, core.Func(func(ctx context.Context) (string, error) {
+				f, err := core.Submit(ctx, e, core.Task[string](task))
+				if err != nil {
+					return "", err
+				}
+				child, err := f.Await(ctx) // which may run it on this goroutine
+				if err != nil {
+					return "", err
+				}
+				own, err := task.Execute(ctx)
+				return child + ", " + own, err
+			}))
+			if v != "whole part, part part" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+		})
+	}
+}
+
 // The panic that Contain returns is one of the task, in each run.
 func TestContain_IsThePanicOfTheTask(t *testing.T) {
 	e := engineFor(t, quietly())
