@@ -9,7 +9,7 @@ import (
 
 // attributed is a decorated task whose attributes are those of the task within.
 type attributed[T any] struct {
-	core.TaskFunc[T]
+	decorated[T]
 	task any
 }
 

@@ -167,12 +167,12 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		if !ok {
 			denied := &DeniedError{Reason: ErrOpen, Key: at.key, After: left}
 			if b.wait.Every > 0 && repeatable(ctx, job) {
-				return b.wait.comeBack(job, b, denied)
+				return b.wait.comeBack(ctx, job, b, denied)
 			}
 			return denied
 		}
-		if b.wait.Every > 0 && job.Value(b) != nil {
-			job.SetValue(b, nil)
+		if b.wait.Every > 0 {
+			forget(ctx, job, b)
 		}
 		result := failed // unless next returns
 		defer func() {

@@ -46,10 +46,10 @@ func TestBudget_Largest(t *testing.T) {
 // A task that a limit puts off, or that asks to be run again itself, has one first run,
 // however often it comes back: it earns one share of an attempt.
 func TestBudget_EarnedOnce(t *testing.T) {
-	for _, here := range []bool{false, true} {
+	for _, inPlace := range []bool{false, true} {
 		bothWays(t, func(b bench) {
 			budget := must(middleware.NewBudget(0.5, 10))
-			retry := steady(func(c *middleware.RetryConfig) { c.Budget, c.Attempts, c.InPlace = budget, 11, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Budget, c.Attempts, c.InPlace = budget, 11, inPlace })
 			bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1,
 				Wait: middleware.Waiting{Max: -1, Every: time.Second}}))
 			submit := b.with(retry.Intercept, bulkhead.Intercept)

@@ -37,9 +37,9 @@
 //	Fallback, Retry     answers when the retries are over
 //	Retry, Fallback     the first run is the last: the fallback has answered
 //	Retry, Hedge        what all runs of a hedge fail with is one failure
-//	Hedge, Retry        wrong without RetryConfig.InPlace: who first asks to be run again decides
+//	Hedge, Retry        each run of a hedge is repeated by itself, and waits in place
 //	Retry, Cache        the tasks of a key share each run
-//	Cache, Retry        while one waits for its next run, another of the key takes its place
+//	Cache, Retry        they share all runs; the one that runs waits in place
 //	Log, Retry          a line for each run; so has BeforeAfter a call for each
 //
 // Decorators are within the interceptors of the engine. Innermost of all, around the task, a
@@ -65,8 +65,14 @@
 // holds their worker up, and a Retry leaves them alone.
 //
 // A policy remembers in the task what has to outlive a run, such as the number of attempts;
-// see [core.Job.SetValue]. A decorated task that is executed as a part of another task is seen
-// as that one: a wish to be run again repeats the whole. Use the second kind of waiting there.
+// see [core.Job.SetValue].
+//
+// # Parts
+//
+// A task that executes a decorated one calls it as a function: it returns when all is over.
+// There every wait is of the second kind, since the first would repeat the task as a whole.
+// The same holds within a [Hedge] and a [Cache]. What is around only passes on whether it is
+// the whole of its job or a part if it is of this package or a [core.JobExecutor].
 //
 // # What is kept, and what is not
 //

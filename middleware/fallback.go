@@ -40,9 +40,9 @@ func (f *Fallback[T]) Decorate(task core.Task[T]) core.Task[T] {
 	if f == nil || f.config.Do == nil {
 		return failing(task, notMade("Fallback"))
 	}
-	return adorned(task, func(ctx context.Context) (value T, err error) {
+	return adorned(task, func(ctx context.Context, whole bool) (value T, err error) {
 		err = core.Contain(ctx, func() (err error) {
-			value, err = task.Execute(ctx)
+			value, err = execute(ctx, task, whole)
 			return err
 		})
 		if _, again := wish(err); again || err == nil || ctx.Err() != nil {

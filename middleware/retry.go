@@ -38,16 +38,15 @@ type RetryConfig struct {
 	// Budget bounds the repetitions of many tasks together. Default: none.
 	Budget *Budget
 	// InPlace makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
-	// its worker is free all the same. What is around the Retry then sees one run, and a
-	// decorated task can be executed as a part of another one, where the wish to be run
-	// again would repeat the whole.
+	// its worker is free all the same, and what is around the Retry sees one run. Around a
+	// part of a task, and outside of an engine, a Retry always waits in place.
 	InPlace bool
 }
 
 // Retry repeats tasks that fail. Between two runs the task is in the engine's queue, with
 // its future, priority and key; it holds no worker and no goroutine, and can be cancelled
 // and handed back by Shutdown. Each run goes through everything that is around the Retry,
-// too, unless RetryConfig.InPlace is set.
+// too, unless it waits in place (RetryConfig.InPlace).
 //
 // A task that succeeds at once costs no allocation and about 10 ns (BenchmarkPolicy). One and
 // the same Retry both around and within counts once, where it is within. Do not repeat what
@@ -129,12 +128,15 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 		panic(notMade("Retry")) // which the engine, and Decorate, make an error of
 	}
 	return func(ctx context.Context, job core.Job) error {
-		done, _ := recall(job, r).(int) // runs that have ended
+		done, _ := recall(ctx, job, r).(int) // runs that have ended
 		for {
 			err := next(ctx, job)
-			if _, ok := wish(err); ok { // what is within waits; that is no attempt
-				if done > 0 && recall(job, r) == nil {
-					keep(job, r, done) // it waited here before, or a Retry within has begun an era
+			if again, ok := wish(err); ok {
+				switch { // it is no attempt
+				case again.Cause == nil:
+					forget(ctx, job, r) // the task has ended well, and begins anew
+				case done > 0 && recall(ctx, job, r) == nil:
+					keep(ctx, job, r, done) // it waited in place, or a Retry within has begun an era
 				}
 				return err
 			}
@@ -143,18 +145,17 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			}
 			done++
 			delay, err := r.delay(ctx, job, done, err)
-			switch {
-			case delay < 0:
-				if done > 1 && err != nil {
-					forget(job, r)
-				} // a success leaves the count: the next run may have to come by here again
+			if delay < 0 {
+				// The count is not forgotten: what is around may come by here again.
 				return err
-			case !r.config.InPlace && !job.IsZero():
-				beginEra(job)
-				keep(job, r, done)
-				return core.Again(delay, err)
 			}
-			beginEra(job)
+			if repeatable(ctx, job) {
+				beginEra(job)
+				if !r.config.InPlace {
+					keep(ctx, job, r, done)
+					return core.Again(delay, err)
+				}
+			}
 			var ended error
 			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
 			if ended != nil {
@@ -168,7 +169,7 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 // last with err; negative if there is none, and then the error to return.
 func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (time.Duration, error) {
 	c := &r.config
-	if err == nil || ctx.Err() != nil || !job.IsZero() && !repeatable(ctx, job) {
+	if err == nil || ctx.Err() != nil || core.JobOf(ctx) != job { // or it is a plain function
 		return -1, err
 	}
 	if _, ok := errors.AsType[*permanentError](err); ok {
@@ -193,9 +194,9 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 		}
 		delay = max(delay, hint.RetryAfter())
 	}
-	end, bounded := job.Deadline()
-	if c.InPlace || job.IsZero() {
-		end, bounded = ctx.Deadline()
+	end, bounded := ctx.Deadline()
+	if !c.InPlace && repeatable(ctx, job) {
+		end, bounded = job.Deadline()
 	}
 	if bounded && !time.Now().Add(delay).Before(end) {
 		return gaveUp(context.DeadlineExceeded)

@@ -27,13 +27,13 @@ func steady(change func(*middleware.RetryConfig)) *middleware.Retry {
 	return must(middleware.NewRetry(config))
 }
 
-// bothWaits runs test with a Retry that waits in the queue and one that waits here.
+// bothWaits runs test with a Retry that waits in the queue and one that waits in place.
 func bothWaits(t *testing.T, change func(*middleware.RetryConfig), test func(b bench, retry *middleware.Retry), options ...core.Option) {
-	for _, here := range []bool{false, true} {
-		t.Run(fmt.Sprintf("here=%v", here), func(t *testing.T) {
+	for _, inPlace := range []bool{false, true} {
+		t.Run(fmt.Sprintf("inPlace=%v", inPlace), func(t *testing.T) {
 			bothWays(t, func(b bench) {
 				test(b, steady(func(c *middleware.RetryConfig) {
-					c.InPlace = here
+					c.InPlace = inPlace
 					if change != nil {
 						change(c)
 					}
@@ -80,9 +80,9 @@ func TestRetry_FailsThenSucceeds(t *testing.T) {
 // E-MID-02: one worker, a task that waits for hours between its runs, and a hundred others
 // that run meanwhile. It keeps its future, its priority and its key.
 func TestRetry_E_MID_02_FreesTheWorker(t *testing.T) {
-	for _, here := range []bool{false, true} {
+	for _, inPlace := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			retry := steady(func(c *middleware.RetryConfig) { c.Delay, c.MaxDelay, c.InPlace = time.Hour, 24*time.Hour, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Delay, c.MaxDelay, c.InPlace = time.Hour, 24*time.Hour, inPlace })
 			e := coretest.New(t, core.WithWorkers(1), core.WithInterceptors(retry.Intercept))
 			want := core.Attributes{Name: "slow", Priority: core.High, Key: "k"}
 			f := must(core.SubmitWith(t.Context(), e, want, core.Func(func(ctx context.Context) (int, error) {
@@ -95,7 +95,7 @@ func TestRetry_E_MID_02_FreesTheWorker(t *testing.T) {
 				return 42, nil
 			})))
 			synctest.Wait()
-			if s := e.Stats(); !here && s.Delayed != 1 || here && s.Waiting != 1 || s.Idle != 1 {
+			if s := e.Stats(); !inPlace && s.Delayed != 1 || inPlace && s.Waiting != 1 || s.Idle != 1 {
 				t.Errorf("%+v", s)
 			}
 			others := took(func() {
@@ -231,9 +231,9 @@ func TestRetry_After(t *testing.T) {
 
 // No wait is begun that would end after the context given to Submit.
 func TestRetry_Deadline(t *testing.T) {
-	for _, here := range []bool{false, true} {
+	for _, inPlace := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			e := coretest.New(t, core.WithInterceptors(steady(func(c *middleware.RetryConfig) { c.InPlace = here }).Intercept))
+			e := coretest.New(t, core.WithInterceptors(steady(func(c *middleware.RetryConfig) { c.InPlace = inPlace }).Intercept))
 			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 			defer stop()
 			d := took(func() {

@@ -39,11 +39,11 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 	}
 	return func(ctx context.Context, job core.Job) error {
 		// If what is within has asked to be run again the end is that of the first run.
-		end, repeated := recall(job, t).(time.Time)
+		end, repeated := recall(ctx, job, t).(time.Time)
 		if !repeated {
 			end = time.Now().Add(t.limit)
 		} else if !time.Now().Before(end) {
-			forget(job, t)
+			forget(ctx, job, t)
 			return t.cause
 		}
 		inner, stop := context.WithDeadlineCause(ctx, end, t.cause)
@@ -53,14 +53,14 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 
 		if again, ok := wish(err); ok {
 			if !over && time.Now().Add(again.After).Before(end) {
-				keep(job, t, end)
+				keep(ctx, job, t, end)
 				return err
 			}
-			forget(job, t)
+			forget(ctx, job, t)
 			return &TimeoutError{Limit: t.limit, Err: again.Cause} // which is no wish any more
 		}
 		if repeated {
-			forget(job, t)
+			forget(ctx, job, t)
 		}
 		if !over {
 			return err

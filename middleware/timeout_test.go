@@ -75,8 +75,8 @@ func TestTimeout_CancelledBefore(t *testing.T) {
 // E-MID-10: a timeout within a retry bounds each run, one around it all of them and the
 // waits, however the retry waits.
 func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
-	for _, here := range []bool{false, true} {
-		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Factor: 1, Jitter: -1, InPlace: here}))
+	for _, inPlace := range []bool{false, true} {
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Factor: 1, Jitter: -1, InPlace: inPlace}))
 		timeout := must(middleware.NewTimeout(time.Minute))
 		bothWays(t, func(b bench) { // runs of a minute, 10 s between them
 			runs := 0
@@ -116,7 +116,7 @@ func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
 			submit := b.with(timeout.Intercept, retry.Intercept)
 			d := took(func() {
 				_, err := submit(func(context.Context) (int, error) { runs++; time.Sleep(55 * time.Second); return 0, errFlaky }).Get()
-				if here {
+				if inPlace {
 					if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errFlaky) || !errors.Is(err, middleware.ErrExhausted) {
 						b.Error(err)
 					}

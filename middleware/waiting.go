@@ -17,13 +17,14 @@ type Waiting struct {
 	Max time.Duration
 	// Every, if positive, makes the task leave its goroutine: it is queued again by
 	// core.Again after that time, or when there is room as far as that is known, if that
-	// is later, and tries again, until Max has passed since it first tried. Then a wait costs no goroutine, and there is no order among those that
-	// wait. Everything around the limit runs anew each time.
+	// is later, and tries again, until Max has passed since it first tried. Then a wait costs
+	// no goroutine, and there is no order among those that wait. Everything around the limit
+	// runs anew each time.
 	//
 	// If Every is zero the task waits on its goroutine, in order, as in core.Blocking: its
 	// worker does other work meanwhile. So does, whatever Every is, what cannot be
-	// queued again: a plain function, which holds its worker up, and a decorated task
-	// that is executed outside of an engine.
+	// queued again: a plain function, which holds its worker up, a part of a task, and a
+	// decorated task that is executed outside of an engine.
 	Every time.Duration
 }
 
@@ -52,8 +53,8 @@ type gate struct {
 // handler. self is the policy.
 func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error {
 	if g.try() {
-		if w.Every > 0 && job.Value(self) != nil {
-			forget(job, self)
+		if w.Every > 0 {
+			forget(ctx, job, self)
 		}
 		return nil
 	}
@@ -61,7 +62,7 @@ func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error
 		return g.denied()
 	}
 	if w.Every > 0 && repeatable(ctx, job) {
-		return w.comeBack(job, self, g.denied())
+		return w.comeBack(ctx, job, self, g.denied())
 	}
 	err := w.stay(ctx, g)
 	switch {
@@ -87,9 +88,9 @@ func (w Waiting) stay(ctx context.Context, g gate) error {
 }
 
 // comeBack asks for another run, or denies the task if it has waited for long enough.
-func (w Waiting) comeBack(job core.Job, self any, denied *DeniedError) error {
+func (w Waiting) comeBack(ctx context.Context, job core.Job, self any, denied *DeniedError) error {
 	now := time.Now()
-	since, waiting := recall(job, self).(time.Time)
+	since, waiting := recall(ctx, job, self).(time.Time)
 	if !waiting {
 		since = now
 	}
@@ -97,20 +98,15 @@ func (w Waiting) comeBack(job core.Job, self any, denied *DeniedError) error {
 	if w.Max > 0 {
 		left := w.Max - now.Sub(since)
 		if left <= 0 {
-			forget(job, self)
+			forget(ctx, job, self)
 			return denied
 		}
 		delay = min(delay, left)
 	}
 	if !waiting {
-		keep(job, self, since)
+		keep(ctx, job, self, since)
 	}
 	return core.Again(delay, denied)
-}
-
-// repeatable reports whether a wish to be run again is heard: in a task of an engine.
-func repeatable(ctx context.Context, job core.Job) bool {
-	return !job.IsZero() && core.JobOf(ctx) == job
 }
 
 // sleep waits for d or the end of ctx, and returns the cause of that.
