@@ -27,7 +27,7 @@ func TestAdaptiveLimit_Full(t *testing.T) {
 			}
 			d := took(func() {
 				_, err := submit(answer(1)).Get()
-				wantRefused(b.T, err, middleware.ErrFull, "")
+				wantDenied(b.T, err, middleware.ErrFull, "")
 			})
 			if d != wait.Max {
 				b.Error(d)

@@ -41,7 +41,8 @@ type BreakerConfig struct {
 	OnStateChange func(key string, from, to BreakerState)
 	// Readmit makes a task that was not let in wait in the engine's queue, by
 	// core.Again, until the breaker may let it in, but not longer than this since it
-	// first tried. Negative: without a bound. What cannot be queued again fails at once.
+	// first tried, and not at all if what is left of Delay is longer. Negative: without a
+	// bound. What cannot be queued again fails at once.
 	// Default: it fails at once, with a *DeniedError that matches ErrOpen.
 	Readmit time.Duration
 	// Keys makes it a breaker for each key.

@@ -19,15 +19,6 @@ import (
 	"github.com/uptutu/goman/middleware"
 )
 
-// wantRefused demands that err says that reason did not let the task run.
-func wantRefused(t *testing.T, err, reason error, key string) {
-	t.Helper()
-	refused, ok := errors.AsType[*middleware.DeniedError](err)
-	if !ok || !errors.Is(err, reason) || refused.Key != key || refused.Error() == "" {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestBreaker_OpensAndCloses(t *testing.T) {
 	bothWays(t, func(b bench) {
 		var changes []string
@@ -53,7 +44,7 @@ func TestBreaker_OpensAndCloses(t *testing.T) {
 		state(middleware.BreakerOpen)
 		time.Sleep(time.Minute - 1)
 		_, err := submit(answer(1)).Get()
-		wantRefused(b.T, err, middleware.ErrOpen, "")
+		wantDenied(b.T, err, middleware.ErrOpen, "")
 		if refused, _ := errors.AsType[*middleware.DeniedError](err); refused.RetryAfter() != 1 {
 			b.Error(refused.After)
 		}
@@ -185,7 +176,7 @@ func TestBreaker_UnusedPlaceLapses(t *testing.T) {
 		failing.Get()           //nolint:errcheck // it fails
 		e.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
 		_, err := core.Run(t.Context(), e, answer(1))
-		wantRefused(t, err, middleware.ErrOpen, "")
+		wantDenied(t, err, middleware.ErrOpen, "")
 	})
 }
 
@@ -213,7 +204,7 @@ func TestBreaker_LateResults(t *testing.T) {
 			t.Error(s)
 		}
 		_, err := core.Run(t.Context(), e, answer(1))
-		wantRefused(t, err, middleware.ErrOpen, "")
+		wantDenied(t, err, middleware.ErrOpen, "")
 		must(probe.Get())
 		if s := breaker.State(""); s != middleware.BreakerClosed {
 			t.Error(s)
@@ -243,12 +234,28 @@ func TestBreaker_Readmit(t *testing.T) {
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
 		d := took(func() {
 			_, err := submit(answer(1)).Get()
-			wantRefused(b.T, err, middleware.ErrOpen, "")
+			wantDenied(b.T, err, middleware.ErrOpen, "")
+		})
+		if d != 0 { // it would come back in vain
+			b.Error(d)
+		}
+	})
+	bothWays(t, func(b bench) {
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Minute, Readmit: 90 * time.Second}))
+		submit := b.with(breaker.Intercept)
+		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
+		time.Sleep(time.Minute)
+		probe := submit(nap(time.Hour))
+		synctest.Wait()
+		d := took(func() {
+			_, err := submit(answer(1)).Get()
+			wantDenied(b.T, err, middleware.ErrOpen, "")
 		})
 		if d != 90*time.Second {
 			b.Error(d)
 		}
-	})
+		must(probe.Get())
+	}, core.WithWorkers(2))
 	bothWays(t, func(b bench) {
 		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Minute}))
 		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: time.Second, Jitter: -1}))
@@ -301,7 +308,7 @@ func TestBreaker_Keys(t *testing.T) {
 		if err := run(a, "good", answer(1)); err != nil {
 			t.Error(err)
 		}
-		wantRefused(t, run(b, "bad", answer(1)), middleware.ErrOpen, "bad")
+		wantDenied(t, run(b, "bad", answer(1)), middleware.ErrOpen, "bad")
 		if breaker.State("bad") != middleware.BreakerOpen || breaker.State("good") != middleware.BreakerClosed || breaker.State("?") != middleware.BreakerClosed {
 			t.Error("states")
 		}

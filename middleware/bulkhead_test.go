@@ -32,7 +32,7 @@ func TestBulkhead(t *testing.T) {
 			}
 			d := took(func() {
 				_, err := submit(answer(1)).Get()
-				wantRefused(b.T, err, middleware.ErrFull, "")
+				wantDenied(b.T, err, middleware.ErrFull, "")
 			})
 			if d != wait.Max {
 				b.Error(d)
@@ -181,7 +181,7 @@ func TestBulkhead_Keys(t *testing.T) {
 		a := must(core.SubmitWith(t.Context(), engines[0], core.Attributes{Key: "a"}, core.Task[int](nap(time.Minute))))
 		synctest.Wait()
 		_, err := core.RunWith(t.Context(), engines[1], core.Attributes{Key: "a"}, core.Task[int](answer(1)))
-		wantRefused(t, err, middleware.ErrFull, "a")
+		wantDenied(t, err, middleware.ErrFull, "a")
 		must(core.RunWith(t.Context(), engines[1], core.Attributes{Key: "b"}, core.Task[int](answer(1))))
 		if n := bulkhead.InFlight("a") + 10*bulkhead.InFlight("b") + 100*bulkhead.InFlight("c") + 1000*len(bulkhead.Keys()); n != 2001 {
 			t.Error(n)

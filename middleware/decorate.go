@@ -17,12 +17,11 @@ import (
 // They see the job of the task that they run in, which is the zero Job if the decorated
 // task is executed outside of an engine. Each sees a panic of what is within as an error.
 // The result has the attributes that the task brings, and is named for the task's type if
-// it brings some but no name; without any, it is a [core.TaskFunc]. A nil interceptor, and
-// one that panics or returns no handler, is an error that matches [core.ErrInvalid]. A nil
-// task stays one, which Submit refuses.
+// it brings some but no name. A nil interceptor, and one that panics or returns no handler,
+// is an error that matches [core.ErrInvalid]. A nil task stays one, which Submit refuses.
 //
-// A task that is executed by another one, and not by an engine, is a part of that one: see
-// Parts above.
+// A result that is executed by another task, and not by an engine, is a part of that task:
+// see Parts in the documentation of the package.
 //
 // It costs an allocation for each task, and one of 48 bytes and some 70 ns for each run
 // (BenchmarkDecorator).

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -27,10 +28,11 @@ type RateLimitConfig struct {
 }
 
 // RateLimit bounds how many runs start in a time. Those that wait stand in a line. None of
-// them reserves a permit, so no permit is lost to one that gives up.
+// them reserves a permit, so no permit is lost to one that gives up. One for which the line
+// is longer than it may wait is denied at once, and told when to come back.
 //
-// Each run takes a permit, also where it is around a Retry, unless that is
-// RetryConfig.InPlace: the runs come through the queue one by one.
+// Each run takes a permit, also where it is around a Retry, unless that waits in place: the
+// runs come through the queue one by one.
 //
 // A permit that is there costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type RateLimit struct {
@@ -69,7 +71,9 @@ func (l *RateLimit) Intercept(next core.Handler) core.Handler {
 			defer l.keys.leave(at)
 			r := at.value
 			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *DeniedError {
-				return &DeniedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return &DeniedError{Reason: ErrRateLimited, Key: at.key, After: r.after(time.Now())}
 			}})
 		}()
 		if err != nil {
@@ -127,9 +131,7 @@ func (r *rate) try() bool {
 
 // take takes a permit of the present step. The caller holds mu.
 func (r *rate) take(now time.Time) bool {
-	if d := now.Sub(r.begin); d >= r.step {
-		r.begin, r.taken = r.begin.Add(d.Truncate(r.step)), 0
-	}
+	r.roll(now)
 	if r.taken == r.most {
 		return false
 	}
@@ -137,41 +139,74 @@ func (r *rate) take(now time.Time) bool {
 	return true
 }
 
+// roll begins the present step, unless somebody has. The caller holds mu.
+func (r *rate) roll(now time.Time) {
+	if d := now.Sub(r.begin); d >= r.step {
+		r.begin, r.taken = r.begin.Add(d.Truncate(r.step)), 0
+	}
+}
+
 // next returns when the next step begins. The caller holds mu, and there is no permit left.
 func (r *rate) next() time.Time { return r.begin.Add(r.step) }
 
-// after returns how long it takes until there may be a permit.
-func (r *rate) after() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(time.Until(r.next()), 0)
+// after returns how long it takes until there is a permit for one who comes now, if all who
+// wait take theirs. The caller holds mu.
+func (r *rate) after(now time.Time) time.Duration {
+	r.roll(now)
+	before := r.waiting - (r.most - r.taken) // who wait for a later step
+	if before < 0 {
+		return 0
+	}
+	left, steps := r.next().Sub(now), time.Duration(before/r.most)
+	if steps > (math.MaxInt64-left)/r.step {
+		return math.MaxInt64
+	}
+	return left + steps*r.step
 }
 
-// wait stands in line and waits for a permit. Only the first in the line takes any.
+// wait stands in line and waits for a permit. Only the first in the line takes any, but for
+// one whose time is over in the moment in which there is another.
 func (r *rate) wait(ctx context.Context, most time.Duration) error {
 	r.mu.Lock()
+	if most >= 0 && r.after(time.Now()) > most {
+		r.mu.Unlock()
+		return errWaited // it would be in vain
+	}
 	r.waiting++
 	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.waiting--
-	}()
 	over := ctx
 	if most >= 0 {
 		inner, stop := context.WithTimeoutCause(ctx, most, errWaited)
 		defer stop()
 		over = inner
 	}
+	var err error
 	select {
 	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+		if err = r.first(over); err == nil {
+			return nil
+		}
 	case <-over.Done():
-		return context.Cause(over)
+		err = context.Cause(over)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting--
+	if err == errWaited && r.take(time.Now()) {
+		return nil
+	}
+	return err
+}
+
+// first waits as the first in the line, until it has a permit and has left the line.
+func (r *rate) first(over context.Context) error {
+	defer func() { <-r.turn }()
 	for {
 		r.mu.Lock()
 		ok, next := r.take(time.Now()), r.next()
+		if ok {
+			r.waiting--
+		}
 		r.mu.Unlock()
 		if ok {
 			return nil

@@ -12,8 +12,9 @@ import (
 // Waiting says what becomes of a task that a limit does not let run at once. The zero
 // Waiting denies it: the task fails with a *[DeniedError].
 type Waiting struct {
-	// Max is how long a task waits before it is denied. Negative: without a bound,
-	// until its context ends.
+	// Max is how long a task waits before it is denied; where it is known to be too short,
+	// as of a RateLimit, the task is denied at once. Negative: without a bound, until its
+	// context ends.
 	Max time.Duration
 	// Every, if positive, makes the task leave its goroutine: it is queued again by
 	// core.Again after that time, or when there is room as far as that is known, if that
@@ -97,7 +98,7 @@ func (w Waiting) comeBack(ctx context.Context, job core.Job, self any, denied *D
 	delay := max(w.Every, denied.After)
 	if w.Max > 0 {
 		left := w.Max - now.Sub(since)
-		if left <= 0 {
+		if left <= 0 || denied.After > left { // then it would come back in vain
 			forget(ctx, job, self)
 			return denied
 		}
