@@ -99,7 +99,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 				return err
 			},
 			leave:  func() { permit.Drop() },
-			denied: func() *DeniedError { return &DeniedError{Reason: ErrFull} },
+			denied: func() *DeniedError { return &DeniedError{Reason: ErrFull, Task: nameOf(job)} },
 		})
 		if err != nil {
 			return err

@@ -17,9 +17,9 @@ type BreakerConfig struct {
 	// of the runs of that time. Defaults: 5, and an Of that is the same, so that they
 	// have to come in a row. Of is at most 1,000,000: each run takes a bit for each key.
 	Failures, Of int
-	// Rate is the share of failures, from 0.01 to 1, that opens it instead of a number,
-	// among the runs of Period, if there were at least MinRuns of them. The share is
-	// rounded to a whole percent first. Default of MinRuns: 10.
+	// Rate is the share of failures, above 0 and up to 1, that opens it instead of a number,
+	// among the runs of Period, if there were at least MinRuns of them. Default of MinRuns:
+	// 10.
 	Rate    float64
 	MinRuns int
 	// Period is the time that counts, in ten steps. It must be given where there is a
@@ -117,8 +117,8 @@ const mostRuns = 1_000_000
 func (c *BreakerConfig) validate() error {
 	var faults []error
 	if c.Rate != 0 {
-		if !(c.Rate >= 0.01 && c.Rate <= 1) {
-			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be from 0.01 to 1", c.Rate))
+		if !(c.Rate > 0 && c.Rate <= 1) {
+			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be above 0 and at most 1", c.Rate))
 		}
 		if c.Failures != 0 || c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Rate and also Failures or Of: one of the two decides"))
@@ -155,6 +155,14 @@ func (c *BreakerConfig) validate() error {
 	return errors.Join(append(faults, c.Keys.validate("BreakerConfig"))...)
 }
 
+// opens reports whether the runs of Period open the breaker.
+func (c *BreakerConfig) opens(of tally) bool {
+	if c.Rate > 0 {
+		return of.runs >= c.MinRuns && float64(of.failures)/float64(of.runs) >= c.Rate
+	}
+	return of.failures >= c.Failures
+}
+
 // Intercept is a [core.Interceptor].
 func (b *Breaker) Intercept(next core.Handler) core.Handler {
 	if !(b != nil && b.keys != nil) {
@@ -166,7 +174,7 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		c := at.value
 		p, left, ok := c.enter()
 		if !ok {
-			denied := &DeniedError{Reason: ErrOpen, Key: at.key, After: left}
+			denied := &DeniedError{Reason: ErrOpen, Task: nameOf(job), Key: at.key, After: left}
 			if b.wait.Every > 0 && repeatable(ctx, job) {
 				return b.wait.comeBack(ctx, job, b, denied)
 			}
@@ -233,8 +241,10 @@ const (
 // circuit is the breaker of one key: failsafe-go's under a mutex, and what that does not
 // know of the runs that it has let in.
 type circuit struct {
+	config  *BreakerConfig
 	mu      sync.Mutex
 	breaker circuitbreaker.CircuitBreaker[any]
+	window  *window           // the runs while it is closed, if they are those of a time
 	epoch   int               // how often the state has changed
 	spare   int               // places for probes that were taken and not used
 	changes [][2]BreakerState // of which nobody has been told
@@ -245,7 +255,7 @@ type circuit struct {
 type permit struct{ epoch int }
 
 func newCircuit(c *BreakerConfig) *circuit {
-	made := new(circuit)
+	made := &circuit{config: c}
 	builder := circuitbreaker.NewBuilder[any]().
 		WithDelay(c.Delay).
 		WithSuccessThreshold(uint(c.Probes)).
@@ -253,14 +263,14 @@ func newCircuit(c *BreakerConfig) *circuit {
 			// Called within a call of ours, which holds the mutex.
 			made.epoch++
 			made.spare = 0
+			if made.window != nil {
+				made.window.clear()
+			}
 			made.changes = append(made.changes, [2]BreakerState{stateOf(e.OldState), stateOf(e.NewState)})
 		})
-	switch {
-	case c.Rate > 0:
-		builder.WithFailureRateThreshold(c.Rate, uint(c.MinRuns), c.Period)
-	case c.Period > 0:
-		builder.WithFailureThresholdPeriod(uint(c.Failures), c.Period)
-	default:
+	if c.Period > 0 {
+		made.window = newWindow(c.Period)
+	} else {
 		builder.WithFailureThresholdRatio(uint(c.Failures), uint(c.Of))
 	}
 	made.breaker = builder.Build()
@@ -287,6 +297,10 @@ func (c *circuit) exit(p permit, r result) {
 	defer c.mu.Unlock()
 	switch {
 	case p.epoch != c.epoch: // it says nothing about the present state
+	case r != void && c.window != nil && c.breaker.IsClosed():
+		if c.config.opens(c.window.add(r == failed)) {
+			c.breaker.Open()
+		}
 	case r == failed:
 		c.breaker.RecordFailure()
 	case r == succeeded:

@@ -405,7 +405,6 @@ func TestBreaker_E_MID_07_Invalid(t *testing.T) {
 		"keys":              {Keys: middleware.Keys{Max: 1}},
 		"negative keys":     {Keys: middleware.Keys{Max: -1, Of: core.Job.Key}},
 		"of too much":       {Failures: 1, Of: 1_000_001},
-		"less than 1 %":     {Rate: 0.001, Period: time.Second},
 	} {
 		_, err := middleware.NewBreaker(c)
 		wantInvalid(t, name, err)

@@ -61,7 +61,7 @@ func (b *Bulkhead) Intercept(next core.Handler) core.Handler {
 		defer b.keys.leave(at)
 		r := at.value
 		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, r.leave, func() *DeniedError {
-			return &DeniedError{Reason: ErrFull, Key: at.key}
+			return &DeniedError{Reason: ErrFull, Task: nameOf(job), Key: at.key}
 		}})
 		if err != nil {
 			return err

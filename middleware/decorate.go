@@ -16,15 +16,15 @@ import (
 //
 // They see the job of the task that they run in, which is the zero Job if the decorated
 // task is executed outside of an engine. Each sees a panic of what is within as an error.
-// The result has the attributes that the task brings, and is named for the task's type if
-// it brings some but no name. A nil interceptor, and one that panics or returns no handler,
+// The result has the attributes that the task brings, and is named for the task's type where
+// it brings no name and is no [core.TaskFunc]. A nil interceptor, and one that panics or returns no handler,
 // is an error that matches [core.ErrInvalid]. A nil task stays one, which Submit refuses.
 //
 // A result that is executed by another task, and not by an engine, is a part of that task:
 // see Parts in the documentation of the package.
 //
-// It costs an allocation for each task, and one of 48 bytes and some 70 ns for each run
-// (BenchmarkDecorator).
+// It costs an allocation for each task, a second one for a task that is no core.TaskFunc, which
+// then has attributes, and one of 48 bytes and some 70 ns for each run (BenchmarkDecorator).
 func Decorate[T any](layers ...core.Interceptor) (func(core.Task[T]) core.Task[T], error) {
 	handle := core.Handler(perform[T])
 	for i := len(layers) - 1; i >= 0; i-- {
@@ -122,17 +122,17 @@ func execute[T any](ctx context.Context, task core.Task[T], whole bool) (T, erro
 	return task.Execute(ctx)
 }
 
-// adorned is d as a task that brings the attributes that task brings. What is no task, such
-// as a nil pointer, stays what it is, so that Submit refuses it.
+// adorned is d as a task that brings the attributes that task brings, and its name. What is no
+// task, such as a nil pointer, stays what it is, so that Submit refuses it.
 func adorned[T any](task core.Task[T], d decorated[T]) core.Task[T] {
 	if isNil(task) {
 		return task
 	}
 	switch any(task).(type) {
-	case core.Named, core.Prioritized, core.Keyed, core.Tenanted, core.Labeled, core.Limited:
-		return &attributed[T]{d, task}
+	case core.TaskFunc[T], decorated[T]:
+		return d // it has no attributes, and a name that says nothing
 	}
-	return d
+	return &attributed[T]{d, task}
 }
 
 // failing is a decorated task that is not run, and fails with err.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -37,6 +38,9 @@ func (timeoutError) Timeout() bool        { return true }
 // whose next run would begin too late. It matches ErrTimeout, context.DeadlineExceeded,
 // and Err. It may be shared: do not change it.
 type TimeoutError struct {
+	// Task is the name of the task; "" outside of an engine, and in the cause of the
+	// context that has ended.
+	Task string
 	// Limit is the limit that was passed.
 	Limit time.Duration
 	// Late tells that the task did not obey: it went on to a result of its own. The
@@ -49,7 +53,7 @@ type TimeoutError struct {
 
 // Error tells the limit, and the error of the task where that says more.
 func (e *TimeoutError) Error() string {
-	text := fmt.Sprintf("middleware: task ran longer than its timeout of %v", e.Limit)
+	text := fmt.Sprintf("middleware: %s ran longer than its timeout of %v", taskName(e.Task), e.Limit)
 	switch {
 	case e.Err == nil, e.Err == context.Canceled, e.Err == context.DeadlineExceeded, errors.Is(e.Err, ErrTimeout):
 		return text
@@ -75,18 +79,21 @@ func (e *TimeoutError) Timeout() bool { return true }
 type DeniedError struct {
 	// Reason is ErrOpen, ErrRateLimited or ErrFull.
 	Reason error
+	// Task is the name of the task; "" outside of an engine.
+	Task string
 	// Key is the key that was over its limit; "" where a policy has none.
 	Key string
 	// After is when there may be room again, as far as that is known.
 	After time.Duration
 }
 
-// Error tells the reason and the key.
+// Error tells the task, the reason and the key.
 func (e *DeniedError) Error() string {
-	if e.Key == "" {
-		return e.Reason.Error()
+	text := fmt.Sprintf("middleware: %s was not run: %s", taskName(e.Task), strings.TrimPrefix(e.Reason.Error(), "middleware: "))
+	if e.Key != "" {
+		text += fmt.Sprintf(" for key %q", e.Key)
 	}
-	return fmt.Sprintf("%v for key %q", e.Reason, e.Key)
+	return text
 }
 
 // Unwrap returns the reason.
@@ -94,6 +101,22 @@ func (e *DeniedError) Unwrap() error { return e.Reason }
 
 // RetryAfter returns After.
 func (e *DeniedError) RetryAfter() time.Duration { return e.After }
+
+// nameOf returns the name of the task of job, or "" if it is none.
+func nameOf(job core.Job) string {
+	if job.IsZero() {
+		return ""
+	}
+	return job.Name()
+}
+
+// taskName is how an error calls the task of that name.
+func taskName(name string) string {
+	if name == "" {
+		return "task"
+	}
+	return "task " + name
+}
 
 // invalidf is an error that matches [core.ErrInvalid] and says what is allowed.
 func invalidf(format string, args ...any) error {

@@ -81,13 +81,13 @@ func ExampleBreaker() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	host := core.Attributes{Key: "db-1"}
+	host := core.Attributes{Name: "lookup", Key: "db-1"}
 	core.RunWith(ctx, engine, host, core.Func(func(context.Context) (int, error) { return 0, errors.New("connection refused") }))
 	_, err = core.RunWith(ctx, engine, host, core.Func(func(context.Context) (int, error) { return 1, nil }))
 	fmt.Println(err, breaker.State("db-1"), breaker.State("db-2"))
 	// Output:
 	// db-1 was closed and is open
-	// middleware: circuit breaker is open for key "db-1" open closed
+	// middleware: task lookup was not run: circuit breaker is open for key "db-1" open closed
 }
 
 // Tasks wait for their turn, and hold no worker meanwhile.
@@ -123,10 +123,10 @@ func ExampleBulkhead() {
 	defer engine.Shutdown(ctx)
 
 	_, err = core.Run(ctx, engine, export(core.Func(func(ctx context.Context) (int, error) {
-		return core.Run(ctx, engine, export(core.Func(func(context.Context) (int, error) { return 1, nil })))
+		return core.RunWith(ctx, engine, core.Attributes{Name: "export"}, export(core.Func(func(context.Context) (int, error) { return 1, nil })))
 	})))
 	fmt.Println(err, bulkhead.InFlight(""))
-	// Output: middleware: too many tasks at a time 0
+	// Output: middleware: task export was not run: too many tasks at a time 0
 }
 
 // It begins with ten at a time, and finds out whether more or fewer are better.
@@ -160,12 +160,12 @@ func ExampleFallback() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	v, err := core.Run(ctx, engine, fallback.Decorate(retried(core.Func(func(context.Context) (int, error) {
+	v, err := core.RunWith(ctx, engine, core.Attributes{Name: "price"}, fallback.Decorate(retried(core.Func(func(context.Context) (int, error) {
 		return 0, errors.New("down")
 	}))))
 	fmt.Println(v, err)
 	// Output:
-	// middleware: tried 3 times: down
+	// middleware: task price was tried 3 times: down
 	// 42 <nil>
 }
 
@@ -307,10 +307,10 @@ func ExampleTimeout() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	_, err = core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+	_, err = core.RunWith(ctx, engine, core.Attributes{Name: "fetch"}, core.Func(func(ctx context.Context) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}))
 	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
-	// Output: middleware: task ran longer than its timeout of 1ms true
+	// Output: middleware: task fetch ran longer than its timeout of 1ms true
 }

@@ -73,7 +73,7 @@ func (l *RateLimit) Intercept(next core.Handler) core.Handler {
 			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *DeniedError {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				return &DeniedError{Reason: ErrRateLimited, Key: at.key, After: r.after(time.Now())}
+				return &DeniedError{Reason: ErrRateLimited, Task: nameOf(job), Key: at.key, After: r.after(time.Now())}
 			}})
 		}()
 		if err != nil {

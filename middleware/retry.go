@@ -159,7 +159,7 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			var ended error
 			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
 			if ended != nil {
-				return &RetryError{Attempts: done, Err: err, Reason: whyEnded(ctx), by: r}
+				return &RetryError{Task: nameOf(job), Attempts: done, Err: err, Reason: whyEnded(ctx), by: r}
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 	}
 	delay := r.backoff(done)
 	gaveUp := func(reason error) (time.Duration, error) {
-		return -1, &RetryError{Attempts: done, Err: err, Reason: reason, by: r}
+		return -1, &RetryError{Task: nameOf(job), Attempts: done, Err: err, Reason: reason, by: r}
 	}
 	if done >= c.Attempts {
 		return gaveUp(nil)
@@ -223,6 +223,8 @@ func (r *Retry) backoff(done int) time.Duration {
 // because there were as many attempts as are allowed. It matches ErrExhausted, Err and
 // Reason.
 type RetryError struct {
+	// Task is the name of the task; "" outside of an engine.
+	Task string
 	// Attempts is how many runs there were.
 	Attempts int
 	// Err is the error of the last one.
@@ -235,16 +237,16 @@ type RetryError struct {
 	by *Retry
 }
 
-// Error tells how often it was tried, and the last error.
+// Error tells the task, how often it was tried, and the last error.
 func (e *RetryError) Error() string {
 	times := "once"
 	if e.Attempts != 1 {
 		times = fmt.Sprintf("%d times", e.Attempts)
 	}
 	if e.Reason == nil {
-		return fmt.Sprintf("middleware: tried %s: %v", times, e.Err)
+		return fmt.Sprintf("middleware: %s was tried %s: %v", taskName(e.Task), times, e.Err)
 	}
-	return fmt.Sprintf("middleware: tried %s: %v; no further attempt: %v", times, e.Err, e.Reason)
+	return fmt.Sprintf("middleware: %s was tried %s: %v; no further attempt: %v", taskName(e.Task), times, e.Err, e.Reason)
 }
 
 // Is matches ErrExhausted.

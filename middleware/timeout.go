@@ -44,7 +44,7 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 			end = time.Now().Add(t.limit)
 		} else if !time.Now().Before(end) {
 			forget(ctx, job, t)
-			return t.cause
+			return &TimeoutError{Task: nameOf(job), Limit: t.limit}
 		}
 		inner, stop := context.WithDeadlineCause(ctx, end, t.cause)
 		defer stop()
@@ -57,7 +57,7 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 				return err
 			}
 			forget(ctx, job, t)
-			return &TimeoutError{Limit: t.limit, Err: again.Cause} // which is no wish any more
+			return &TimeoutError{Task: nameOf(job), Limit: t.limit, Err: again.Cause} // which is no wish any more
 		}
 		if repeated {
 			forget(ctx, job, t)
@@ -66,6 +66,6 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 			return err
 		}
 		obeyed := err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
-		return &TimeoutError{Limit: t.limit, Late: !obeyed, Err: err}
+		return &TimeoutError{Task: nameOf(job), Limit: t.limit, Late: !obeyed, Err: err}
 	}
 }
