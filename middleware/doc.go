@@ -71,15 +71,18 @@
 //
 // A task that executes a decorated one calls it as a function: it returns when all is over.
 // There every wait is of the second kind, since the first would repeat the task as a whole.
-// The same holds within a [Hedge] and a [Cache]. What is around only passes on whether it is
-// the whole of its job or a part if it is of this package or a [core.JobExecutor].
+// The same holds within a [Hedge] and a [Cache]. Decorators of this package pass on whether
+// they are the whole of their job or a part of it; yours do so if they are a
+// [core.JobExecutor], or else what is within them is a part.
 //
 // # What is kept, and what is not
 //
-// The circuit breaker, bulkhead and adaptive limiter are those of [failsafe-go], asked for permits before a run. Its executor is not used: it lets panics
-// through, which loses permits, its retry sleeps on the worker, and its timeout does not match
-// context.DeadlineExceeded. Delays are those of [backoff]. No type of either shows in the
-// interface of this package.
+// The circuit breaker, bulkhead and adaptive limiter are those of [failsafe-go], asked for
+// permits before a run. Its executor is not used: it lets panics through, which loses permits,
+// its retry sleeps on the worker, and its timeout does not match context.DeadlineExceeded.
+// Delays are those of [backoff]. No type of either shows in the interface of this package.
+//
+// Time is the monotonic clock: nothing changes if the clock of the machine is set.
 //
 // Nothing here is started or stored at package level, and no policy has a goroutine or a
 // timer while no task is within.

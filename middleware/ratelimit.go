@@ -157,11 +157,11 @@ func (r *rate) after(now time.Time) time.Duration {
 	if before < 0 {
 		return 0
 	}
-	left, steps := r.next().Sub(now), time.Duration(before/r.most)
-	if steps > (math.MaxInt64-left)/r.step {
+	left, steps := r.next().Sub(now), int64(before/r.most)
+	if steps > int64((math.MaxInt64-left)/r.step) {
 		return math.MaxInt64
 	}
-	return left + steps*r.step
+	return left + time.Duration(steps*int64(r.step))
 }
 
 // wait stands in line and waits for a permit. Only the first in the line takes any, but for
