@@ -339,7 +339,7 @@ func TestRateLimit_ReadmitsInTime(t *testing.T) {
 	})
 }
 
-// A step that never ends.
+// A step that never ends, before which a line stands all the same.
 func TestRateLimit_Forever(t *testing.T) {
 	for _, bursty := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -351,6 +351,24 @@ func TestRateLimit_Forever(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			limit = must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 1, Per: math.MaxInt64, Bursty: bursty, Wait: middleware.Waiting{Max: math.MaxInt64}}))
+			task = must(middleware.Decorate[int](limit.Intercept))(answer(1))
+			must(task.Execute(t.Context()))
+			ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+			defer stop()
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					if _, err := task.Execute(ctx); !errors.Is(err, context.DeadlineExceeded) {
+						t.Error(err)
+					}
+				})
+			}
+			synctest.Wait()
+			if n := limit.Waiting(""); n != 3 {
+				t.Errorf("%d wait", n)
+			}
+			all.Wait()
 		})
 	}
 }

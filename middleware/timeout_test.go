@@ -191,6 +191,10 @@ func TestTimeoutError_Text(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
+	var net interface{ Timeout() bool } // as errors of package net have it
+	if err := middleware.ErrTimeout; !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &net) || !net.Timeout() || err.Error() != "middleware: task ran longer than its timeout" {
+		t.Error(err)
+	}
 }
 
 func TestTimeout_Invalid(t *testing.T) {
