@@ -198,6 +198,8 @@
 // context, repeat, or refuse. [Hooks] are told what happens and change nothing.
 // Both are given to [New], or added and removed while the engine runs by
 // [Engine.Intercept] and [Engine.AddHooks].
+// [Job.SetValue] keeps something with a task from one run to the next; [JobOf] finds
+// the job from inside, and a [JobExecutor] is told whether it is the whole of it.
 // Module goman/middleware has interceptors for retries, timeouts, limits and more.
 //
 // # Settings

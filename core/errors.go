@@ -81,7 +81,8 @@ func invalidf(format string, args ...any) error {
 // where the value of the panic is an error, that error too. It is shared by all
 // who see it: do not change it.
 type PanicError struct {
-	// Engine and Task are the names of the engine and the task.
+	// Engine and Task are the names of the engine and the task; both are "" where Contain
+	// was called outside a task.
 	Engine, Task string
 	// Value is what the task panicked with; a *runtime.PanicNilError for nil.
 	Value any
@@ -95,7 +96,7 @@ type PanicError struct {
 // the value's own Error or String method shows in the text.
 func (e *PanicError) Error() string {
 	if e.Engine == "" {
-		return "core: panicked: " + fmt.Sprint(e.Value) // outside a task, see Contain
+		return fmt.Sprintf("core: panicked: %s", fmt.Sprint(e.Value))
 	}
 	return fmt.Sprintf("core: engine %s: task %s panicked: %s", e.Engine, e.Task, fmt.Sprint(e.Value))
 }

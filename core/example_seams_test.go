@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"sync"
+	"time"
 
 	"github.com/uptutu/goman/core"
 )
@@ -72,6 +73,100 @@ func ExampleInterceptor() {
 	// end report-07 false
 	// begin report-08
 	// end report-08 true
+}
+
+// An interceptor that repeats what fails counts the failures with the task: variables of its
+// own would count those of all tasks, and end with the run.
+func ExampleJob_SetValue() {
+	type failures struct{} // a key that nobody else can have
+	ctx := context.Background()
+	twice := func(next core.Handler) core.Handler {
+		return func(ctx context.Context, job core.Job) error {
+			err := next(ctx, job)
+			n, _ := job.Value(failures{}).(int)
+			if err != nil && n < 2 {
+				job.SetValue(failures{}, n+1)
+				return core.Again(0, err)
+			}
+			job.SetValue(failures{}, nil)
+			return err
+		}
+	}
+	engine, err := core.New(core.WithInterceptors(twice))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	failed, err := core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+		n, _ := core.JobOf(ctx).Value(failures{}).(int)
+		if n < 2 {
+			return 0, errors.New("not yet")
+		}
+		return n, nil
+	}))
+	fmt.Println(failed, err)
+	// Output: 2 <nil>
+}
+
+// A task that wraps another sees its panic as an error, and has the last word.
+func ExampleContain() {
+	ctx := context.Background()
+	fragile := core.Func(func(context.Context) (int, error) { panic("oh") })
+	err := core.Contain(ctx, func() error {
+		_, err := fragile.Execute(ctx)
+		return err
+	})
+	fmt.Println(err, errors.Is(err, core.ErrPanicked))
+	// Output: core: panicked: oh true
+}
+
+// twice is a task that has another one repeated if it fails: in the engine's queue where it
+// is all that a job runs, and at once where it is a part of another task.
+type twice struct{ task core.Task[int] }
+
+func (t twice) ExecuteJob(ctx context.Context, job core.Job) (int, error) {
+	v, err := t.task.Execute(ctx)
+	if err != nil && job.Attempt() == 0 {
+		return v, core.Again(time.Millisecond, err)
+	}
+	return v, err
+}
+
+func (t twice) Execute(ctx context.Context) (int, error) {
+	v, err := t.task.Execute(ctx)
+	if err != nil {
+		return t.task.Execute(ctx)
+	}
+	return v, err
+}
+
+// A task that wraps another one knows whether it is the whole of a job.
+func ExampleJobExecutor() {
+	ctx := context.Background()
+	engine, err := core.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Shutdown(ctx)
+
+	runs := 0
+	flaky := twice{core.Func(func(context.Context) (int, error) {
+		if runs++; runs%2 == 1 {
+			return 0, errors.New("not yet")
+		}
+		return runs, nil
+	})}
+	v, err := core.Run(ctx, engine, core.Task[int](flaky))
+	fmt.Println(v, err)
+
+	v, err = core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+		return flaky.Execute(ctx) // a part of this task
+	}))
+	fmt.Println(v, err)
+	// Output:
+	// 2 <nil>
+	// 4 <nil>
 }
 
 // Hooks are told what happens to each job.

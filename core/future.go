@@ -44,7 +44,11 @@ func newFuture[T any](ctx context.Context, k *kind, task Task[T]) (f *Future[T])
 }
 
 func (f *Future[T]) execute(ctx context.Context) (err error) {
-	f.value, err = f.typed().Execute(ctx)
+	if task := f.typed(); !f.origin.kind.told {
+		f.value, err = task.Execute(ctx)
+	} else {
+		f.value, err = task.(JobExecutor[T]).ExecuteJob(ctx, jobOf(&f.record))
+	}
 	return err
 }
 

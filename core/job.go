@@ -68,9 +68,9 @@ func (j Job) function() func() {
 	return *(*func())(unsafe.Pointer(&p))
 }
 
-// JobOf returns the job of the task whose context ctx is, or is derived from. Outside a
-// task, in a plain function, and in a run of the task that has been followed by another, it
-// returns the zero Job.
+// JobOf returns the job of the task whose context ctx is, or is derived from. It returns
+// the zero Job outside a task, for the context of a plain function, for that of a run that
+// has been followed by another, and after Detach.
 func JobOf(ctx context.Context) Job {
 	if r := taskOf(ctx); r != nil {
 		return jobOf(r)
@@ -178,10 +178,11 @@ func (j Job) Value(key any) any {
 
 // SetValue keeps value with the task under key, as a context does, but from one run of
 // the task to the next (see Again): it is for interceptors that count runs, or measure the
-// time over all of them. A nil value forgets the key. It reports false for a plain
-// function, which has nothing to keep it in and is never run again. The first value
-// costs an allocation or three. What is kept lives as long as the future, so forget it
-// when the task has no further run.
+// time over all of them. A key must be comparable, and of a type of the caller's own, or a
+// pointer, so that it is no other package's. A nil value forgets the key. It reports false
+// for the zero Job, and for a plain function, which has nothing to keep it in and is never
+// run again. The first value costs an allocation or three. What is kept lives as long as
+// the future, so forget it when the task has no further run.
 func (j Job) SetValue(key, value any) bool {
 	r := j.record()
 	if r == nil {

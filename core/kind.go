@@ -19,7 +19,8 @@ func kindOf[T any](e *Engine, task Task[T]) *kind {
 }
 
 func newKind[T any](e *Engine, task Task[T]) *kind {
-	k := &kind{engine: e, brings: brings(task)}
+	_, told := task.(JobExecutor[T])
+	k := &kind{engine: e, brings: brings(task), told: told}
 	k.origin.kind = k
 	var b body = (*Future[T])(nil)
 	k.body = (*words)(unsafe.Pointer(&b)).kind

@@ -60,6 +60,7 @@ type kind struct {
 	task   unsafe.Pointer // type word of the task as a Task[T]
 	name   string         // the name of the task's type
 	brings bool           // it has methods that tell attributes
+	told   bool           // it is a JobExecutor
 }
 
 // failure is the error of a record that is resolved. To keep it behind a pointer

@@ -38,6 +38,16 @@ func (f TaskFunc[T]) Execute(ctx context.Context) (T, error) { return f(ctx) }
 // conversion cannot: core.Func(fn) rather than core.TaskFunc[int](fn).
 func Func[T any](fn func(ctx context.Context) (T, error)) TaskFunc[T] { return fn }
 
+// JobExecutor is a Task that is told when it is the whole of a job. The engine calls
+// ExecuteJob in the place of Execute, with the job that JobOf would find. So Execute is
+// called by other code alone, for which the task is a part of another one, or belongs to
+// none. It is for tasks that wrap others and ask to be run again (see Again): the wish of
+// a part would repeat what is around it, too.
+type JobExecutor[T any] interface {
+	Task[T]
+	ExecuteJob(ctx context.Context, job Job) (T, error)
+}
+
 // Priority orders tasks for the schedulers and reject policies that look at it.
 // The zero value means that none was given, which counts as Normal.
 type Priority uint8

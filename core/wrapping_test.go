@@ -51,10 +51,14 @@ func TestJobValue_OutlivesARun(t *testing.T) {
 
 // A plain function and no job keep nothing.
 func TestJobValue_None(t *testing.T) {
+	functions := 0
 	e := engineFor(t, core.WithInterceptors(func(next core.Handler) core.Handler {
 		return func(ctx context.Context, job core.Job) error {
-			if job.Name() == "func()" && (job.SetValue(1, 2) || job.Value(1) != nil || !core.JobOf(ctx).IsZero()) {
-				t.Error("a function keeps a value")
+			if job.Name() == "func()" {
+				functions++
+				if job.SetValue(1, 2) || job.Value(1) != nil || !core.JobOf(ctx).IsZero() {
+					t.Error("a function keeps a value")
+				}
 			}
 			return next(ctx, job)
 		}
@@ -63,6 +67,9 @@ func TestJobValue_None(t *testing.T) {
 		t.Fatal(err)
 	}
 	idle(t, e)
+	if functions != 1 {
+		t.Errorf("%d functions were seen", functions)
+	}
 	if j := (core.Job{}); j.SetValue(1, 2) || j.Value(1) != nil || !core.JobOf(context.Background()).IsZero() {
 		t.Error("no job keeps a value")
 	}
@@ -71,6 +78,86 @@ func TestJobValue_None(t *testing.T) {
 		return !job.SetValue(1, nil) || job.Value(1) != nil || job.IsZero(), nil
 	})); v || err != nil {
 		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// The context of a run belongs to the task until the next run, and a detached one to none.
+func TestJobOf_EachRun(t *testing.T) {
+	e := engineFor(t)
+	var first context.Context
+	zero, err := core.Run(soon(t), e, core.Func(func(ctx context.Context) (bool, error) {
+		if core.Attempt(ctx) == 0 {
+			if first = ctx; core.JobOf(ctx).IsZero() {
+				t.Error("the first run belongs to no task")
+			}
+			return false, core.Again(0, nil)
+		}
+		if core.JobOf(ctx).IsZero() {
+			t.Error("the second run belongs to no task")
+		}
+		return core.JobOf(first).IsZero() && core.JobOf(core.Detach(ctx)).IsZero(), nil
+	}))
+	if !zero || err != nil {
+		t.Errorf("%v, %v", zero, err)
+	}
+}
+
+// wrapper tells which of its methods was called.
+type wrapper struct{ inner core.Task[string] }
+
+func (w *wrapper) Execute(ctx context.Context) (string, error) {
+	return w.told(ctx, "part")
+}
+
+func (w *wrapper) ExecuteJob(ctx context.Context, job core.Job) (string, error) {
+	if job.IsZero() || job != core.JobOf(ctx) {
+		return "", errors.New("it is another job")
+	}
+	return w.told(ctx, "whole")
+}
+
+func (w *wrapper) told(ctx context.Context, what string) (string, error) {
+	if w.inner == nil {
+		return what, nil
+	}
+	inner, err := w.inner.Execute(ctx)
+	return what + " " + inner, err
+}
+
+// A task is told that it is the whole of a job, however it comes to be run, and each time,
+// but not as a part of another.
+func TestJobExecutor(t *testing.T) {
+	again := func(next core.Handler) core.Handler {
+		return func(ctx context.Context, job core.Job) error {
+			if err := next(ctx, job); err != nil || job.Attempt() > 0 {
+				return err
+			}
+			return core.Again(0, nil)
+		}
+	}
+	for name, options := range map[string][]core.Option{"plain": nil, "intercepted": {core.WithInterceptors(again)}} {
+		t.Run(name, func(t *testing.T) {
+			e := engineFor(t, options...)
+			task := &wrapper{&wrapper{}}
+			if v, err := core.Run(soon(t), e, core.Task[string](task)); v != "whole part" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+			v, err := core.Run(soon(t), e, core.Func(func(ctx context.Context) (string, error) {
+				f, err := core.Submit(ctx, e, core.Task[string](task))
+				if err != nil {
+					return "", err
+				}
+				child, err := f.Await(ctx) // which may run it on this goroutine
+				if err != nil {
+					return "", err
+				}
+				own, err := task.Execute(ctx)
+				return child + ", " + own, err
+			}))
+			if v != "whole part, part part" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+		})
 	}
 }
 

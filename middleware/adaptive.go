@@ -10,12 +10,12 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// AdaptiveConfig says between which bounds an [AdaptiveLimit] looks for its limit. The
+// AdaptiveLimitConfig says between which bounds an [AdaptiveLimit] looks for its limit. The
 // zero value is valid.
-type AdaptiveConfig struct {
-	// Least and Most bound the limit, Initial is the first. Defaults: 1, 200, and 20 or
-	// the bound that is nearer.
-	Least, Most, Initial int
+type AdaptiveLimitConfig struct {
+	// Min and Max bound the limit, Initial is the first. Defaults: 1; 200, or Min if
+	// that is more; 20, or the bound that is nearer.
+	Min, Max, Initial int
 	// Window is how long the times of runs are collected, at least, before the limit is
 	// changed, and Samples is how many runs that takes. Defaults: 1 s, 50.
 	Window  time.Duration
@@ -31,23 +31,26 @@ type AdaptiveConfig struct {
 //
 // The time of a run counts from where it was let in, including waits inside the task. Runs
 // that panicked, were cancelled, or ask to be run again do not count. The waits of a Retry
-// do not count, whichever of the two is outside, unless it is RetryConfig.Here within.
+// do not count, whichever of the two is outside, unless it is RetryConfig.InPlace within.
+//
+// A place that is free costs an allocation and about 0.3 µs (BenchmarkPolicy).
 type AdaptiveLimit struct {
-	config  AdaptiveConfig
+	config  AdaptiveLimitConfig
 	limiter adaptivelimiter.AdaptiveLimiter[any]
 }
 
-// NewAdaptiveLimit makes one. All faults of config are reported at once.
-func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
+// NewAdaptiveLimit makes an AdaptiveLimit. The error matches core.ErrInvalid and names all
+// faults of config.
+func NewAdaptiveLimit(config AdaptiveLimitConfig) (*AdaptiveLimit, error) {
 	c := &config
-	if c.Least == 0 {
-		c.Least = 1
+	if c.Min == 0 {
+		c.Min = 1
 	}
-	if c.Most == 0 {
-		c.Most = max(200, c.Least)
+	if c.Max == 0 {
+		c.Max = max(200, c.Min)
 	}
 	if c.Initial == 0 {
-		c.Initial = min(max(20, c.Least), c.Most)
+		c.Initial = min(max(20, c.Min), c.Max)
 	}
 	if c.Window == 0 {
 		c.Window = time.Second
@@ -56,21 +59,21 @@ func NewAdaptiveLimit(config AdaptiveConfig) (*AdaptiveLimit, error) {
 		c.Samples = 50
 	}
 	var faults []error
-	if c.Least < 1 || c.Most < c.Least || c.Initial < c.Least || c.Initial > c.Most || c.Most > math.MaxInt32 {
-		faults = append(faults, invalidf("AdaptiveConfig has Least %d, Initial %d and Most %d, and must have 1 <= Least <= Initial <= Most", c.Least, c.Initial, c.Most))
+	if c.Min < 1 || c.Max < c.Min || c.Initial < c.Min || c.Initial > c.Max || c.Max > math.MaxInt32 {
+		faults = append(faults, invalidf("AdaptiveLimitConfig has Min %d, Initial %d and Max %d, and must have 1 <= Min <= Initial <= Max", c.Min, c.Initial, c.Max))
 	}
 	if c.Window < 0 {
-		faults = append(faults, invalidf("AdaptiveConfig.Window is %v, and must be positive", c.Window))
+		faults = append(faults, invalidf("AdaptiveLimitConfig.Window is %v, and must be positive", c.Window))
 	}
 	if c.Samples < 1 {
-		faults = append(faults, invalidf("AdaptiveConfig.Samples is %d, and must be at least 1", c.Samples))
+		faults = append(faults, invalidf("AdaptiveLimitConfig.Samples is %d, and must be at least 1", c.Samples))
 	}
-	faults = append(faults, c.Wait.validate("AdaptiveConfig"))
+	faults = append(faults, c.Wait.validate("AdaptiveLimitConfig"))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	builder := adaptivelimiter.NewBuilder[any]().
-		WithLimits(uint(c.Least), uint(c.Most), uint(c.Initial)).
+		WithLimits(uint(c.Min), uint(c.Max), uint(c.Initial)).
 		WithRecentWindow(c.Window, max(30*time.Second, c.Window), uint(c.Samples))
 	return &AdaptiveLimit{config, builder.Build()}, nil
 }
@@ -95,8 +98,8 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 				}
 				return err
 			},
-			leave:   func() { permit.Drop() },
-			refused: func() *RefusedError { return &RefusedError{Reason: ErrFull} },
+			leave:  func() { permit.Drop() },
+			denied: func() *DeniedError { return &DeniedError{Reason: ErrFull, Task: nameOf(job)} },
 		})
 		if err != nil {
 			return err
@@ -111,7 +114,7 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 		}()
 		err = next(ctx, job)
 		_, again := wish(err)
-		counts = !again && !errors.Is(err, context.Canceled) && !errors.Is(err, core.ErrPanicked)
+		counts = !again && !canceled(ctx, err) && !errors.Is(err, context.Canceled) && !errors.Is(err, core.ErrPanicked)
 		return err
 	}
 }
@@ -119,5 +122,5 @@ func (l *AdaptiveLimit) Intercept(next core.Handler) core.Handler {
 // Limit returns the present limit.
 func (l *AdaptiveLimit) Limit() int { return l.limiter.Limit() }
 
-// Inside returns how many tasks are within.
-func (l *AdaptiveLimit) Inside() int { return l.limiter.Inflight() }
+// InFlight returns how many tasks are within.
+func (l *AdaptiveLimit) InFlight() int { return l.limiter.Inflight() }

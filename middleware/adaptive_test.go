@@ -16,18 +16,18 @@ import (
 func TestAdaptiveLimit_Full(t *testing.T) {
 	for _, wait := range []middleware.Waiting{{}, {Max: 30 * time.Second}, {Max: 30 * time.Second, Every: 7 * time.Second}} {
 		bothWays(t, func(b bench) {
-			limit := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Most: 2, Wait: wait}))
+			limit := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Max: 2, Wait: wait}))
 			submit := b.with(limit.Intercept)
 			for range 2 {
 				submit(nap(time.Minute))
 			}
 			synctest.Wait()
-			if limit.Inside() != 2 || limit.Limit() != 2 {
-				b.Error(limit.Inside(), limit.Limit())
+			if limit.InFlight() != 2 || limit.Limit() != 2 {
+				b.Error(limit.InFlight(), limit.Limit())
 			}
 			d := took(func() {
 				_, err := submit(answer(1)).Get()
-				wantRefused(b.T, err, middleware.ErrFull, "")
+				wantDenied(b.T, err, middleware.ErrFull, "")
 			})
 			if d != wait.Max {
 				b.Error(d)
@@ -48,8 +48,8 @@ func TestAdaptiveLimit_Full(t *testing.T) {
 				submit(task).Get()      //nolint:errcheck // most fail
 				b.WaitIdle(b.Context()) //nolint:errcheck // the context does not end
 			}
-			if limit.Inside() != 0 {
-				b.Error(limit.Inside())
+			if limit.InFlight() != 0 {
+				b.Error(limit.InFlight())
 			}
 		}, core.WithWorkers(4))
 	}
@@ -58,13 +58,13 @@ func TestAdaptiveLimit_Full(t *testing.T) {
 // What tasks depend on becomes slower: the limit falls. It recovers: the limit rises.
 func TestAdaptiveLimit_Adapts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limit := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Least: 2, Most: 100, Initial: 40, Samples: 10,
+		limit := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Min: 2, Max: 100, Initial: 40, Samples: 10,
 			Wait: middleware.Waiting{Max: -1}}))
 		e := coretest.New(t, core.WithWorkers(100), core.WithInterceptors(limit.Intercept))
 		load := func(takes func(inside int) time.Duration) int {
 			for range 2000 {
 				must(core.Submit(t.Context(), e, core.Func(func(ctx context.Context) (int, error) {
-					return nap(takes(limit.Inside()))(ctx)
+					return nap(takes(limit.InFlight()))(ctx)
 				})))
 			}
 			e.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
@@ -88,20 +88,20 @@ func TestAdaptiveLimit_Adapts(t *testing.T) {
 }
 
 func TestAdaptiveLimit_Invalid(t *testing.T) {
-	for name, c := range map[string]middleware.AdaptiveConfig{
-		"least":        {Least: -1},
-		"most":         {Most: -1},
-		"most < least": {Least: 3, Most: 2},
-		"initial":      {Initial: 300},
-		"initial < 0":  {Initial: -1},
-		"window":       {Window: -1},
-		"samples":      {Samples: -1},
-		"every":        {Wait: middleware.Waiting{Every: 1}},
+	for name, c := range map[string]middleware.AdaptiveLimitConfig{
+		"least":       {Min: -1},
+		"max":         {Max: -1},
+		"max < min":   {Min: 3, Max: 2},
+		"initial":     {Initial: 300},
+		"initial < 0": {Initial: -1},
+		"window":      {Window: -1},
+		"samples":     {Samples: -1},
+		"every":       {Wait: middleware.Waiting{Every: 1}},
 	} {
 		_, err := middleware.NewAdaptiveLimit(c)
 		wantInvalid(t, name, err)
 	}
-	if l := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Least: 500})); l.Limit() != 500 {
+	if l := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Min: 500})); l.Limit() != 500 {
 		t.Error(l.Limit())
 	}
 }

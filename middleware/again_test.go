@@ -12,12 +12,12 @@ import (
 	"github.com/uptutu/goman/middleware"
 )
 
-// A Retry that waits here, around a limit that has tasks come back: the number of runs is
+// A Retry that waits in place, around a limit that has tasks come back: the number of runs is
 // what it says.
-func TestAgain_HereKeepsItsCount(t *testing.T) {
+func TestAgain_InPlaceKeepsItsCount(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 3, true })
-		limit := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1, Per: time.Minute,
+		retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 3, true })
+		limit := must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 1, Per: time.Minute,
 			Wait: middleware.Waiting{Max: -1, Every: time.Second}}))
 		runs := 0
 		_, err := b.with(retry.Intercept, limit.Intercept)(func(context.Context) (int, error) {
@@ -35,16 +35,16 @@ func TestAgain_HereKeepsItsCount(t *testing.T) {
 // What is within a Timeout wishes to be run again, too late: it is a failed attempt for the
 // Retry around, and the next one begins anew.
 func TestAgain_AttemptBeginsAnew(t *testing.T) {
-	outer := func(here bool) core.Interceptor {
-		return steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 2, here }).Intercept
+	outer := func(inPlace bool) core.Interceptor {
+		return steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 2, inPlace }).Intercept
 	}
 	limit := must(middleware.NewTimeout(10 * time.Second))
-	for _, here := range []bool{false, true} {
+	for _, inPlace := range []bool{false, true} {
 		bothWays(t, func(b bench) { // runs at 0 and 6, and again at 7 and 13
-			inner := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, First: 6 * time.Second, Factor: 1, Jitter: -1}))
+			inner := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 3, Delay: 6 * time.Second, Factor: 1, Jitter: -1}))
 			runs := 0
 			d := took(func() {
-				_, err := b.with(outer(here), limit.Intercept, inner.Intercept)(func(context.Context) (int, error) {
+				_, err := b.with(outer(inPlace), limit.Intercept, inner.Intercept)(func(context.Context) (int, error) {
 					runs++
 					return 0, errFlaky
 				}).Get()
@@ -63,7 +63,7 @@ func TestAgain_AttemptBeginsAnew(t *testing.T) {
 			go hold.Execute(b.Context()) //nolint:errcheck // it does not fail
 			synctest.Wait()
 			d := took(func() {
-				_, err := b.with(outer(here), limit.Intercept, bulkhead.Intercept)(answer(1)).Get()
+				_, err := b.with(outer(inPlace), limit.Intercept, bulkhead.Intercept)(answer(1)).Get()
 				if !errors.Is(err, middleware.ErrTimeout) || !errors.Is(err, middleware.ErrExhausted) {
 					b.Error(err)
 				}
@@ -72,29 +72,6 @@ func TestAgain_AttemptBeginsAnew(t *testing.T) {
 				b.Error(d)
 			}
 			time.Sleep(time.Hour)
-		})
-	}
-}
-
-// A task that is put off is a first run once, for the Budget.
-func TestAgain_EarnsOnce(t *testing.T) {
-	for _, here := range []bool{false, true} {
-		bothWays(t, func(b bench) {
-			budget := must(middleware.NewBudget(0.1, 1))
-			submit := b.with(steady(func(c *middleware.RetryConfig) { c.Attempts, c.Budget, c.Here = 2, budget, here }).Intercept)
-			submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-			if n := budget.Left(); n != 0 {
-				b.Error(n)
-			}
-			must(submit(func(ctx context.Context) (int, error) {
-				if core.Attempt(ctx) < 20 {
-					return 0, core.Again(1, nil)
-				}
-				return 1, nil
-			}).Get())
-			if n := budget.Left(); n != 0 {
-				b.Errorf("one task has earned %d attempts", n)
-			}
 		})
 	}
 }
@@ -122,10 +99,10 @@ func TestAgain_HedgeEarnsOnce(t *testing.T) {
 // A task of which a part is cancelled because the time of the attempt is over has had a
 // timeout, and is repeated.
 func TestAgain_TimeoutOfAPart(t *testing.T) {
-	for _, here := range []bool{false, true} {
+	for _, inPlace := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e := coretest.New(t, core.WithWorkers(2))
-			retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.Here = 3, here })
+			retry := steady(func(c *middleware.RetryConfig) { c.Attempts, c.InPlace = 3, inPlace })
 			decorate := must(middleware.Decorate[int](retry.Intercept, must(middleware.NewTimeout(10*time.Second)).Intercept))
 			runs := 0
 			_, err := core.Run(t.Context(), e, decorate(core.Func(func(ctx context.Context) (int, error) {

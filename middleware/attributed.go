@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/uptutu/goman/core"
@@ -8,16 +9,18 @@ import (
 
 // attributed is a decorated task whose attributes are those of the task within.
 type attributed[T any] struct {
-	core.TaskFunc[T]
+	decorated[T]
 	task any
 }
 
-// Name returns the task's own name, or "".
+// Name returns the task's own name, or else its type, as the engine names tasks.
 func (a *attributed[T]) Name() string {
 	if t, ok := a.task.(core.Named); ok {
-		return t.Name()
+		if name := t.Name(); name != "" {
+			return name
+		}
 	}
-	return ""
+	return reflect.TypeOf(a.task).String()
 }
 
 // Priority returns the task's own priority, or none.

@@ -34,9 +34,9 @@ func BenchmarkPolicy(b *testing.B) {
 	retry := must(middleware.NewRetry(middleware.RetryConfig{}))
 	breaker := must(middleware.NewBreaker(middleware.BreakerConfig{}))
 	keyed := must(middleware.NewBreaker(middleware.BreakerConfig{Keys: middleware.Keys{Of: core.Job.Key}}))
-	rate := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 1e9, Per: time.Second, Bursty: true}))
+	rate := must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 1e9, Per: time.Second, Bursty: true}))
 	room := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 10}))
-	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{}))
+	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{}))
 	for _, c := range []struct {
 		name   string
 		layers []core.Interceptor
@@ -86,7 +86,7 @@ func BenchmarkDecorator(b *testing.B) {
 	task := core.Task[int](answer(1))
 	back := must(middleware.NewFallback(middleware.FallbackConfig[int]{Do: func(context.Context, error) (int, error) { return 0, nil }}))
 	hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Hour}))
-	cache := must(middleware.NewCache[int, int](middleware.CacheConfig{Keep: time.Hour}))
+	cache := must(middleware.NewCache[int, int](middleware.CacheConfig{TTL: time.Hour}))
 	for _, c := range []struct {
 		name string
 		task core.Task[int]

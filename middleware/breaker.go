@@ -17,31 +17,33 @@ type BreakerConfig struct {
 	// of the runs of that time. Defaults: 5, and an Of that is the same, so that they
 	// have to come in a row. Of is at most 1,000,000: each run takes a bit for each key.
 	Failures, Of int
-	// Rate is the share of failures, from 0.01 to 1, that opens it instead of a number,
-	// among the runs of Period, if there were at least Minimum of them. The share is
-	// rounded to a whole percent first. Default of Minimum: 10.
+	// Rate is the share of failures, above 0 and up to 1, that opens it instead of a number,
+	// among the runs of Period, if there were at least MinRuns of them. Default of MinRuns:
+	// 10.
 	Rate    float64
-	Minimum int
-	// Period is the time that counts, in ten steps. Default: all time, for Failures.
+	MinRuns int
+	// Period is the time that counts, in ten steps. It must be given where there is a
+	// Rate; otherwise the default is all time.
 	Period time.Duration
 	// Delay is how long it stays open. Default: 10 s.
 	Delay time.Duration
 	// Probes is how many tasks may run at a time, once Delay is over, to find out
 	// whether it can be closed: all of them have to succeed. At most 1,000,000. Default: 1.
 	Probes int
-	// Failure decides which errors count as failures. Others count as successes.
-	// Default: all errors, those of limits within included. Neither is counted what says nothing about that on which the
-	// task depends: a task that asks to be run again, and one whose own context was
-	// cancelled.
-	Failure func(error) bool
-	// Changed is called after a change of state, one call at a time for a key and in
-	// order, on the goroutine of the task that has caused it. It must not call the
-	// Breaker. Default: nobody is told.
-	Changed func(key string, from, to BreakerState)
+	// If decides which errors count as failures. Others count as successes.
+	// Default: all errors, those of limits within included. Not counted at all, since they
+	// say nothing about what the task depends on, are a task that asks to be run again, and
+	// one that was cancelled.
+	If func(error) bool
+	// OnStateChange is called after a change of state, one call at a time for a key and in
+	// order, on the goroutine of a task that passes the Breaker; where it panics, that
+	// task has panicked. It must not call the Breaker. Default: nobody is told.
+	OnStateChange func(key string, from, to BreakerState)
 	// Readmit makes a task that was not let in wait in the engine's queue, by
 	// core.Again, until the breaker may let it in, but not longer than this since it
-	// first tried. Negative: without a bound. What cannot be queued again fails at once.
-	// Default: it fails at once, with a *RefusedError that matches ErrOpen.
+	// first tried, and not at all if what is left of Delay is longer. Negative: without a
+	// bound. What cannot be queued again fails at once.
+	// Default: it fails at once, with a *DeniedError that matches ErrOpen.
 	Readmit time.Duration
 	// Keys makes it a breaker for each key.
 	Keys Keys
@@ -52,9 +54,9 @@ type BreakerState string
 
 // The states.
 const (
-	Closed   BreakerState = "closed"    // all tasks run
-	Open     BreakerState = "open"      // none does
-	HalfOpen BreakerState = "half-open" // some do, as a probe
+	BreakerClosed   BreakerState = "closed"    // all tasks run
+	BreakerOpen     BreakerState = "open"      // none does
+	BreakerHalfOpen BreakerState = "half-open" // some do, as a probe
 )
 
 // Breaker does not let tasks run while what they depend on fails. It is failsafe-go's
@@ -66,14 +68,17 @@ const (
 // what is left of Delay. Around a Retry, only what becomes of the last run counts.
 //
 // A probe that waits for a task which needs a permit of the same Breaker, or has that Breaker
-// around it twice, may take the last permit and be refused what it needs: then it never closes.
+// around it twice, may take the last permit and be denied what it needs: then it never closes.
+//
+// It costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type Breaker struct {
 	config BreakerConfig
 	wait   Waiting
 	keys   *keyed[*circuit]
 }
 
-// NewBreaker makes one. All faults of config are reported at once.
+// NewBreaker makes a Breaker. The error matches core.ErrInvalid and names all faults of
+// config.
 func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	c := &config
 	if c.Failures == 0 && c.Rate == 0 {
@@ -82,8 +87,8 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	if c.Of == 0 && c.Period == 0 {
 		c.Of = c.Failures
 	}
-	if c.Minimum == 0 && c.Rate != 0 {
-		c.Minimum = 10
+	if c.MinRuns == 0 && c.Rate != 0 {
+		c.MinRuns = 10
 	}
 	if c.Delay == 0 {
 		c.Delay = 10 * time.Second
@@ -91,8 +96,8 @@ func NewBreaker(config BreakerConfig) (*Breaker, error) {
 	if c.Probes == 0 {
 		c.Probes = 1
 	}
-	if c.Failure == nil {
-		c.Failure = func(error) bool { return true }
+	if c.If == nil {
+		c.If = func(error) bool { return true }
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -112,14 +117,14 @@ const mostRuns = 1_000_000
 func (c *BreakerConfig) validate() error {
 	var faults []error
 	if c.Rate != 0 {
-		if !(c.Rate >= 0.01 && c.Rate <= 1) {
-			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be from 0.01 to 1", c.Rate))
+		if !(c.Rate > 0 && c.Rate <= 1) {
+			faults = append(faults, invalidf("BreakerConfig.Rate is %v, and must be above 0 and at most 1", c.Rate))
 		}
 		if c.Failures != 0 || c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Rate and also Failures or Of: one of the two decides"))
 		}
-		if c.Minimum < 1 {
-			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, and must be at least 1", c.Minimum))
+		if c.MinRuns < 1 {
+			faults = append(faults, invalidf("BreakerConfig.MinRuns is %d, and must be at least 1", c.MinRuns))
 		}
 		if c.Period <= 0 {
 			faults = append(faults, invalidf("BreakerConfig.Period is %v, and must be positive where there is a Rate", c.Period))
@@ -128,8 +133,8 @@ func (c *BreakerConfig) validate() error {
 		if c.Failures < 1 {
 			faults = append(faults, invalidf("BreakerConfig.Failures is %d, and must be at least 1", c.Failures))
 		}
-		if c.Minimum != 0 {
-			faults = append(faults, invalidf("BreakerConfig.Minimum is %d, but there is no Rate", c.Minimum))
+		if c.MinRuns != 0 {
+			faults = append(faults, invalidf("BreakerConfig.MinRuns is %d, but there is no Rate", c.MinRuns))
 		}
 		if c.Period != 0 && c.Of != 0 {
 			faults = append(faults, invalidf("BreakerConfig has Of and also Period: one of the two decides"))
@@ -150,6 +155,14 @@ func (c *BreakerConfig) validate() error {
 	return errors.Join(append(faults, c.Keys.validate("BreakerConfig"))...)
 }
 
+// opens reports whether the runs of Period open the breaker.
+func (c *BreakerConfig) opens(of tally) bool {
+	if c.Rate > 0 {
+		return of.runs >= c.MinRuns && float64(of.failures)/float64(of.runs) >= c.Rate
+	}
+	return of.failures >= c.Failures
+}
+
 // Intercept is a [core.Interceptor].
 func (b *Breaker) Intercept(next core.Handler) core.Handler {
 	if !(b != nil && b.keys != nil) {
@@ -159,29 +172,23 @@ func (b *Breaker) Intercept(next core.Handler) core.Handler {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		c := at.value
-		var p permit
-		var left time.Duration
-		try := func() (ok bool) {
-			p, left, ok = c.enter()
-			return ok
-		}
-		refused := func() *RefusedError { return &RefusedError{Reason: ErrOpen, Key: at.key, After: left} }
-		switch {
-		case try(): // without a closure, in the usual case
-			if b.wait.Every > 0 && job.Value(b) != nil {
-				forget(job, b)
+		p, left, ok := c.enter()
+		if !ok {
+			denied := &DeniedError{Reason: ErrOpen, Task: nameOf(job), Key: at.key, After: left}
+			if b.wait.Every > 0 && repeatable(ctx, job) {
+				return b.wait.comeBack(ctx, job, b, denied)
 			}
-		case b.wait.Every > 0 && repeatable(ctx, job):
-			return b.wait.comeBack(job, b, refused())
-		default:
-			return refused()
+			return denied
+		}
+		if b.wait.Every > 0 {
+			forget(ctx, job, b)
 		}
 		result := failed // unless next returns
 		defer func() {
 			c.exit(p, result)
-			c.tell(b.config.Changed, at.key)
+			c.tell(b.config.OnStateChange, at.key)
 		}()
-		c.tell(b.config.Changed, at.key)
+		c.tell(b.config.OnStateChange, at.key)
 		err = next(ctx, job)
 		result = b.verdict(ctx, err)
 		return err
@@ -193,7 +200,7 @@ func (b *Breaker) verdict(ctx context.Context, err error) result {
 	switch _, again := wish(err); {
 	case again, canceled(ctx, err):
 		return void
-	case err != nil && b.config.Failure(err):
+	case err != nil && b.config.If(err):
 		return failed
 	}
 	return succeeded
@@ -206,20 +213,20 @@ func (b *Breaker) State(key string) BreakerState {
 	if c, ok := b.keys.find(key); ok {
 		return stateOf(c.breaker.State())
 	}
-	return Closed
+	return BreakerClosed
 }
 
-// Remembered returns the keys that are remembered, the most recently used first.
-func (b *Breaker) Remembered() []string { return b.keys.keys() }
+// Keys returns the keys that are remembered, the most recently used first.
+func (b *Breaker) Keys() []string { return b.keys.keys() }
 
 func stateOf(s circuitbreaker.State) BreakerState {
 	switch s {
 	case circuitbreaker.OpenState:
-		return Open
+		return BreakerOpen
 	case circuitbreaker.HalfOpenState:
-		return HalfOpen
+		return BreakerHalfOpen
 	}
-	return Closed
+	return BreakerClosed
 }
 
 // result is how a run counts.
@@ -234,8 +241,10 @@ const (
 // circuit is the breaker of one key: failsafe-go's under a mutex, and what that does not
 // know of the runs that it has let in.
 type circuit struct {
+	config  *BreakerConfig
 	mu      sync.Mutex
 	breaker circuitbreaker.CircuitBreaker[any]
+	window  *window           // the runs while it is closed, if they are those of a time
 	epoch   int               // how often the state has changed
 	spare   int               // places for probes that were taken and not used
 	changes [][2]BreakerState // of which nobody has been told
@@ -246,7 +255,7 @@ type circuit struct {
 type permit struct{ epoch int }
 
 func newCircuit(c *BreakerConfig) *circuit {
-	made := new(circuit)
+	made := &circuit{config: c}
 	builder := circuitbreaker.NewBuilder[any]().
 		WithDelay(c.Delay).
 		WithSuccessThreshold(uint(c.Probes)).
@@ -254,14 +263,14 @@ func newCircuit(c *BreakerConfig) *circuit {
 			// Called within a call of ours, which holds the mutex.
 			made.epoch++
 			made.spare = 0
+			if made.window != nil {
+				made.window.clear()
+			}
 			made.changes = append(made.changes, [2]BreakerState{stateOf(e.OldState), stateOf(e.NewState)})
 		})
-	switch {
-	case c.Rate > 0:
-		builder.WithFailureRateThreshold(c.Rate, uint(c.Minimum), c.Period)
-	case c.Period > 0:
-		builder.WithFailureThresholdPeriod(uint(c.Failures), c.Period)
-	default:
+	if c.Period > 0 {
+		made.window = newWindow(c.Period)
+	} else {
 		builder.WithFailureThresholdRatio(uint(c.Failures), uint(c.Of))
 	}
 	made.breaker = builder.Build()
@@ -288,6 +297,10 @@ func (c *circuit) exit(p permit, r result) {
 	defer c.mu.Unlock()
 	switch {
 	case p.epoch != c.epoch: // it says nothing about the present state
+	case r != void && c.window != nil && c.breaker.IsClosed():
+		if c.config.opens(c.window.add(r == failed)) {
+			c.breaker.Open()
+		}
 	case r == failed:
 		c.breaker.RecordFailure()
 	case r == succeeded:

@@ -19,20 +19,11 @@ import (
 	"github.com/uptutu/goman/middleware"
 )
 
-// wantRefused demands that err says that reason did not let the task run.
-func wantRefused(t *testing.T, err, reason error, key string) {
-	t.Helper()
-	refused, ok := errors.AsType[*middleware.RefusedError](err)
-	if !ok || !errors.Is(err, reason) || refused.Key != key || refused.Error() == "" {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestBreaker_OpensAndCloses(t *testing.T) {
 	bothWays(t, func(b bench) {
 		var changes []string
 		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 3, Delay: time.Minute, Probes: 2,
-			Changed: func(key string, from, to middleware.BreakerState) {
+			OnStateChange: func(key string, from, to middleware.BreakerState) {
 				changes = append(changes, fmt.Sprintf("%s%s->%s", key, from, to))
 			}}))
 		submit := b.with(breaker.Intercept)
@@ -42,33 +33,33 @@ func TestBreaker_OpensAndCloses(t *testing.T) {
 				b.Errorf("it is %v, want %v", got, want)
 			}
 		}
-		state(middleware.Closed)
+		state(middleware.BreakerClosed)
 		for _, task := range []core.TaskFunc[int]{fail(errFlaky), fail(errFlaky), answer(1), fail(errFlaky),
 			func(context.Context) (int, error) { panic(1) }} { // two in a row are not enough
 			submit(task).Get() //nolint:errcheck // some fail
-			state(middleware.Closed)
+			state(middleware.BreakerClosed)
 		}
 		submit(func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }).Get() //nolint:errcheck // it exits
 		b.WaitIdle(b.Context())                                                              //nolint:errcheck // the context does not end
-		state(middleware.Open)
+		state(middleware.BreakerOpen)
 		time.Sleep(time.Minute - 1)
 		_, err := submit(answer(1)).Get()
-		wantRefused(b.T, err, middleware.ErrOpen, "")
-		if refused, _ := errors.AsType[*middleware.RefusedError](err); refused.RetryAfter() != 1 {
+		wantDenied(b.T, err, middleware.ErrOpen, "")
+		if refused, _ := errors.AsType[*middleware.DeniedError](err); refused.RetryAfter() != 1 {
 			b.Error(refused.After)
 		}
 		time.Sleep(time.Nanosecond)
 		if v, err := submit(answer(5)).Get(); v != 5 || err != nil {
 			b.Error(v, err)
 		}
-		state(middleware.HalfOpen)
+		state(middleware.BreakerHalfOpen)
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-		state(middleware.Open)
+		state(middleware.BreakerOpen)
 		time.Sleep(time.Minute)
 		for range 2 {
 			must(submit(answer(5)).Get())
 		}
-		state(middleware.Closed)
+		state(middleware.BreakerClosed)
 		want := []string{"closed->open", "open->half-open", "half-open->open", "open->half-open", "half-open->closed"}
 		if diff := cmp.Diff(want, changes); diff != "" {
 			b.Error(diff)
@@ -103,7 +94,7 @@ func TestBreaker_Probes(t *testing.T) {
 		}
 		close(release)
 		e.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
-		if s := breaker.State(""); s != middleware.Closed {
+		if s := breaker.State(""); s != middleware.BreakerClosed {
 			t.Error(s)
 		}
 	})
@@ -126,17 +117,46 @@ func TestBreaker_ProbeWithoutVerdict(t *testing.T) {
 					return nap(time.Hour)(ctx)
 				})
 				time.Sleep(time.Second / 2)
-				if s := breaker.State(""); s != middleware.HalfOpen {
+				if s := breaker.State(""); s != middleware.BreakerHalfOpen {
 					b.Error(s)
 				}
 				f.Cancel()
 				b.WaitIdle(b.Context()) //nolint:errcheck // the context does not end
 			}
-			if v, err := submit(answer(1)).Get(); v != 1 || err != nil || breaker.State("") != middleware.Closed {
+			if v, err := submit(answer(1)).Get(); v != 1 || err != nil || breaker.State("") != middleware.BreakerClosed {
 				b.Error(v, err, breaker.State(""))
 			}
 		})
 	}
+}
+
+// A task that was cancelled says nothing about what it depends on, whatever the cause, and
+// whether it ran or waited to be let in somewhere within.
+func TestBreaker_CancelledWithACause(t *testing.T) {
+	bothWays(t, func(b bench) {
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1}))
+		bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: -1}}))
+		submit := b.with(breaker.Intercept, bulkhead.Intercept)
+		var futures []*core.Future[int]
+		for range 2 {
+			futures = append(futures, submit(func(ctx context.Context) (int, error) {
+				core.Blocking(ctx, func() { <-ctx.Done() })
+				return 0, context.Cause(ctx)
+			}))
+			synctest.Wait()
+		}
+		for i := range futures {
+			f := futures[len(futures)-1-i] // the one that waits first
+			f.CancelCause(errors.New("no longer wanted"))
+			if _, err := f.Get(); !errors.Is(err, context.Canceled) {
+				b.Error(err)
+			}
+			synctest.Wait()
+			if s := breaker.State(""); s != middleware.BreakerClosed {
+				b.Errorf("it is %v", s)
+			}
+		}
+	})
 }
 
 // The place that a probe has not used is worth nothing once the breaker is open again.
@@ -156,7 +176,7 @@ func TestBreaker_UnusedPlaceLapses(t *testing.T) {
 		failing.Get()           //nolint:errcheck // it fails
 		e.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
 		_, err := core.Run(t.Context(), e, answer(1))
-		wantRefused(t, err, middleware.ErrOpen, "")
+		wantDenied(t, err, middleware.ErrOpen, "")
 	})
 }
 
@@ -180,13 +200,13 @@ func TestBreaker_LateResults(t *testing.T) {
 		for _, f := range old {
 			f.Get() //nolint:errcheck // some fail
 		}
-		if s := breaker.State(""); s != middleware.HalfOpen {
+		if s := breaker.State(""); s != middleware.BreakerHalfOpen {
 			t.Error(s)
 		}
 		_, err := core.Run(t.Context(), e, answer(1))
-		wantRefused(t, err, middleware.ErrOpen, "")
+		wantDenied(t, err, middleware.ErrOpen, "")
 		must(probe.Get())
-		if s := breaker.State(""); s != middleware.Closed {
+		if s := breaker.State(""); s != middleware.BreakerClosed {
 			t.Error(s)
 		}
 	})
@@ -204,7 +224,7 @@ func TestBreaker_Readmit(t *testing.T) {
 				b.Error(v, err)
 			}
 		})
-		if d != time.Minute || breaker.State("") != middleware.Closed {
+		if d != time.Minute || breaker.State("") != middleware.BreakerClosed {
 			b.Error(d)
 		}
 	})
@@ -214,15 +234,31 @@ func TestBreaker_Readmit(t *testing.T) {
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
 		d := took(func() {
 			_, err := submit(answer(1)).Get()
-			wantRefused(b.T, err, middleware.ErrOpen, "")
+			wantDenied(b.T, err, middleware.ErrOpen, "")
 		})
-		if d != 90*time.Second {
+		if d != 0 { // it would come back in vain
 			b.Error(d)
 		}
 	})
 	bothWays(t, func(b bench) {
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Minute, Readmit: 90 * time.Second}))
+		submit := b.with(breaker.Intercept)
+		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
+		time.Sleep(time.Minute)
+		probe := submit(nap(time.Hour))
+		synctest.Wait()
+		d := took(func() {
+			_, err := submit(answer(1)).Get()
+			wantDenied(b.T, err, middleware.ErrOpen, "")
+		})
+		if d != 90*time.Second {
+			b.Error(d)
+		}
+		must(probe.Get())
+	}, core.WithWorkers(2))
+	bothWays(t, func(b bench) {
 		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Minute}))
-		retry := must(middleware.NewRetry(middleware.RetryConfig{First: time.Second, Jitter: -1}))
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: time.Second, Jitter: -1}))
 		runs := 0
 		d := took(func() {
 			v, err := b.with(retry.Intercept, breaker.Intercept)(func(context.Context) (int, error) {
@@ -258,26 +294,10 @@ func TestBreaker_PlainFunction(t *testing.T) {
 	})
 }
 
-// A task that was cancelled, and tells so by the cause of its context, is not counted.
-func TestBreaker_CancelledWithCause(t *testing.T) {
-	bothWays(t, func(b bench) {
-		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1}))
-		f := b.with(breaker.Intercept)(func(ctx context.Context) (int, error) {
-			<-ctx.Done()
-			return 0, context.Cause(ctx)
-		})
-		synctest.Wait()
-		f.CancelCause(errFlaky)
-		if _, err := f.Get(); !errors.Is(err, errFlaky) || breaker.State("") != middleware.Closed {
-			b.Error(err, breaker.State(""))
-		}
-	})
-}
-
 // Each key has its own, shared between engines, and those of old keys are forgotten.
 func TestBreaker_Keys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Keys: middleware.Keys{Of: core.Job.Key, Most: 2}}))
+		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Keys: middleware.Keys{Of: core.Job.Key, Max: 2}}))
 		run := func(e *core.Engine, key string, task core.TaskFunc[int]) error {
 			_, err := core.RunWith(t.Context(), e, core.Attributes{Key: key}, core.Task[int](task))
 			return err
@@ -288,11 +308,11 @@ func TestBreaker_Keys(t *testing.T) {
 		if err := run(a, "good", answer(1)); err != nil {
 			t.Error(err)
 		}
-		wantRefused(t, run(b, "bad", answer(1)), middleware.ErrOpen, "bad")
-		if breaker.State("bad") != middleware.Open || breaker.State("good") != middleware.Closed || breaker.State("?") != middleware.Closed {
+		wantDenied(t, run(b, "bad", answer(1)), middleware.ErrOpen, "bad")
+		if breaker.State("bad") != middleware.BreakerOpen || breaker.State("good") != middleware.BreakerClosed || breaker.State("?") != middleware.BreakerClosed {
 			t.Error("states")
 		}
-		if diff := cmp.Diff([]string{"bad", "good"}, breaker.Remembered()); diff != "" {
+		if diff := cmp.Diff([]string{"bad", "good"}, breaker.Keys()); diff != "" {
 			t.Error(diff)
 		}
 		for _, key := range []string{"x", "y"} {
@@ -303,7 +323,7 @@ func TestBreaker_Keys(t *testing.T) {
 		if err := run(a, "bad", answer(1)); err != nil { // it was forgotten
 			t.Error(err)
 		}
-		if n := len(breaker.Remembered()); n != 2 {
+		if n := len(breaker.Keys()); n != 2 {
 			t.Error(n)
 		}
 		// Those that are in use are not.
@@ -312,14 +332,14 @@ func TestBreaker_Keys(t *testing.T) {
 			wait = append(wait, must(core.SubmitWith(t.Context(), a, core.Attributes{Key: key}, core.Task[int](nap(time.Hour)))))
 		}
 		synctest.Wait()
-		if n := len(breaker.Remembered()); n != 4 {
+		if n := len(breaker.Keys()); n != 4 {
 			t.Error(n)
 		}
 		for _, f := range wait {
 			must(f.Get())
 		}
 		a.WaitIdle(t.Context()) //nolint:errcheck // the context does not end
-		if n := len(breaker.Remembered()); n != 2 {
+		if n := len(breaker.Keys()); n != 2 {
 			t.Error(n)
 		}
 	})
@@ -329,14 +349,14 @@ func TestBreaker_Keys(t *testing.T) {
 func TestBreaker_Failure(t *testing.T) {
 	bothWays(t, func(b bench) {
 		breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1,
-			Failure: func(err error) bool { return !errors.Is(err, errFlaky) }}))
+			If: func(err error) bool { return !errors.Is(err, errFlaky) }}))
 		submit := b.with(breaker.Intercept)
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-		if breaker.State("") != middleware.Closed {
+		if breaker.State("") != middleware.BreakerClosed {
 			b.Error("it is open")
 		}
 		submit(fail(errors.New("bad"))).Get() //nolint:errcheck // it fails
-		if breaker.State("") != middleware.Open {
+		if breaker.State("") != middleware.BreakerOpen {
 			b.Error("it is not open")
 		}
 	})
@@ -345,7 +365,7 @@ func TestBreaker_Failure(t *testing.T) {
 // By rate, and by number in a time.
 func TestBreaker_Windows(t *testing.T) {
 	bothWays(t, func(b bench) {
-		rate := must(middleware.NewBreaker(middleware.BreakerConfig{Rate: 0.5, Minimum: 4, Period: time.Minute}))
+		rate := must(middleware.NewBreaker(middleware.BreakerConfig{Rate: 0.5, MinRuns: 4, Period: time.Minute}))
 		number := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 2, Period: time.Minute}))
 		submit := b.with(rate.Intercept, number.Intercept)
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
@@ -353,11 +373,11 @@ func TestBreaker_Windows(t *testing.T) {
 		must(submit(answer(1)).Get())
 		must(submit(answer(1)).Get())
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-		if rate.State("") != middleware.Closed || number.State("") != middleware.Closed {
+		if rate.State("") != middleware.BreakerClosed || number.State("") != middleware.BreakerClosed {
 			b.Error(rate.State(""), number.State(""))
 		}
 		submit(fail(errFlaky)).Get() //nolint:errcheck // it fails
-		if rate.State("") != middleware.Open || number.State("") != middleware.Open {
+		if rate.State("") != middleware.BreakerOpen || number.State("") != middleware.BreakerOpen {
 			b.Error(rate.State(""), number.State(""))
 		}
 	})
@@ -368,24 +388,23 @@ func TestBreaker_E_MID_07_Invalid(t *testing.T) {
 	for name, c := range map[string]middleware.BreakerConfig{
 		"failures":          {Failures: -1},
 		"of":                {Failures: 3, Of: 2},
+		"failures too much": {Failures: math.MaxInt},
 		"rate":              {Rate: 1.1, Period: time.Second},
 		"negative rate":     {Rate: -0.5, Period: time.Second},
 		"NaN":               {Rate: math.NaN(), Period: time.Second},
 		"rate without time": {Rate: 0.5},
 		"rate and failures": {Rate: 0.5, Failures: 1, Period: time.Second},
-		"minimum":           {Rate: 0.5, Minimum: -1, Period: time.Second},
-		"minimum alone":     {Minimum: 1},
+		"minimum":           {Rate: 0.5, MinRuns: -1, Period: time.Second},
+		"minimum alone":     {MinRuns: 1},
 		"period and of":     {Failures: 1, Of: 2, Period: time.Second},
 		"negative period":   {Failures: 1, Period: -1},
 		"tiny period":       {Failures: 1, Period: 1},
 		"delay":             {Delay: -1},
 		"probes":            {Probes: -1},
-		"keys":              {Keys: middleware.Keys{Most: 1}},
-		"negative keys":     {Keys: middleware.Keys{Most: -1, Of: core.Job.Key}},
-		"too many":          {Failures: math.MaxInt},
-		"of too many":       {Failures: 1, Of: 1_000_001},
-		"too many probes":   {Probes: math.MaxInt},
-		"less than 1 %":     {Rate: 0.001, Period: time.Second},
+		"probes too much":   {Probes: math.MaxInt},
+		"keys":              {Keys: middleware.Keys{Max: 1}},
+		"negative keys":     {Keys: middleware.Keys{Max: -1, Of: core.Job.Key}},
+		"of too much":       {Failures: 1, Of: 1_000_001},
 	} {
 		_, err := middleware.NewBreaker(c)
 		wantInvalid(t, name, err)
@@ -402,7 +421,7 @@ func TestBreaker_E_MID_07_Invalid(t *testing.T) {
 func TestBreaker_ToldInOrder(t *testing.T) {
 	var told [][2]middleware.BreakerState // written by one goroutine at a time
 	breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 1, Delay: time.Nanosecond,
-		Changed: func(_ string, from, to middleware.BreakerState) {
+		OnStateChange: func(_ string, from, to middleware.BreakerState) {
 			told = append(told, [2]middleware.BreakerState{from, to})
 			runtime.Gosched()
 		}}))

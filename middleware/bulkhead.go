@@ -26,17 +26,19 @@ type BulkheadConfig struct {
 // place is given back after a panic and a Goexit, too.
 //
 // Within a Retry a task gives its place back while it waits for its next run; around one,
-// too, unless the Retry is RetryConfig.Here. Waits within it, by Await or core.Blocking,
+// too, unless the Retry is RetryConfig.InPlace. Waits within it, by Await or core.Blocking,
 // keep the place: tasks that wait there for tasks that need a place of their own can wait
 // for ever.
 //
-// To bound the tasks of a key and to keep their order, package scheduler has Keyed.
+// A place that is free costs no allocation and about 60 ns (BenchmarkPolicy). To bound the
+// tasks of a key and to keep their order, package scheduler has Keyed.
 type Bulkhead struct {
 	config BulkheadConfig
 	keys   *keyed[*room]
 }
 
-// NewBulkhead makes one.
+// NewBulkhead makes a Bulkhead. The error matches core.ErrInvalid and names all faults of
+// config.
 func NewBulkhead(config BulkheadConfig) (*Bulkhead, error) {
 	var faults []error
 	if config.Tasks < 1 {
@@ -58,8 +60,8 @@ func (b *Bulkhead) Intercept(next core.Handler) core.Handler {
 		at := b.keys.enter(job)
 		defer b.keys.leave(at)
 		r := at.value
-		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, r.leave, func() *RefusedError {
-			return &RefusedError{Reason: ErrFull, Key: at.key}
+		err := b.config.Wait.pass(ctx, job, b, gate{r.try, r.wait, r.leave, func() *DeniedError {
+			return &DeniedError{Reason: ErrFull, Task: nameOf(job), Key: at.key}
 		}})
 		if err != nil {
 			return err
@@ -69,16 +71,16 @@ func (b *Bulkhead) Intercept(next core.Handler) core.Handler {
 	}
 }
 
-// Inside returns how many tasks of key, which is "" if there are no keys, are within.
-func (b *Bulkhead) Inside(key string) int {
+// InFlight returns how many tasks of key, which is "" if there are no keys, are within.
+func (b *Bulkhead) InFlight(key string) int {
 	if r, ok := b.keys.find(key); ok {
 		return r.inside()
 	}
 	return 0
 }
 
-// Remembered returns the keys that are remembered, the most recently used first.
-func (b *Bulkhead) Remembered() []string { return b.keys.keys() }
+// Keys returns the keys that are remembered, the most recently used first.
+func (b *Bulkhead) Keys() []string { return b.keys.keys() }
 
 // room is the bulkhead of one key.
 type room struct {

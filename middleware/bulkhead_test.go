@@ -27,12 +27,12 @@ func TestBulkhead(t *testing.T) {
 				inside = append(inside, submit(nap(time.Minute)))
 			}
 			synctest.Wait()
-			if n := bulkhead.Inside(""); n != 2 {
+			if n := bulkhead.InFlight(""); n != 2 {
 				b.Error(n)
 			}
 			d := took(func() {
 				_, err := submit(answer(1)).Get()
-				wantRefused(b.T, err, middleware.ErrFull, "")
+				wantDenied(b.T, err, middleware.ErrFull, "")
 			})
 			if d != wait.Max {
 				b.Error(d)
@@ -41,7 +41,7 @@ func TestBulkhead(t *testing.T) {
 				must(f.Get())
 			}
 			b.WaitIdle(b.Context()) //nolint:errcheck // the context does not end
-			if n := bulkhead.Inside(""); n != 0 {
+			if n := bulkhead.InFlight(""); n != 0 {
 				b.Error(n)
 			}
 			must(submit(answer(1)).Get())
@@ -117,8 +117,8 @@ func TestBulkhead_NeverMore(t *testing.T) {
 				}
 			}
 			b.WaitIdle(b.Context()) //nolint:errcheck // the context does not end
-			if most.Load() > 3 || most.Load() < 2 || bulkhead.Inside("") != 0 {
-				b.Errorf("%d at most, %d in the end", most.Load(), bulkhead.Inside(""))
+			if most.Load() > 3 || most.Load() < 2 || bulkhead.InFlight("") != 0 {
+				b.Errorf("%d at most, %d in the end", most.Load(), bulkhead.InFlight(""))
 			}
 			for _, f := range futures {
 				// One that is cancelled while it waits in the queue tells what it waited for.
@@ -130,12 +130,30 @@ func TestBulkhead_NeverMore(t *testing.T) {
 	}
 }
 
+// Who gives up waiting tells why: the error matches the cause and the context's own.
+func TestBulkhead_GivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: -1}}))
+		decorate := must(middleware.Decorate[int](bulkhead.Intercept))
+		e := coretest.New(t, core.WithWorkers(1))
+		inside := must(core.Submit(t.Context(), e, decorate(nap(time.Minute))))
+		synctest.Wait()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errFlaky)
+		_, err := decorate(answer(1)).Execute(ctx)
+		if !errors.Is(err, errFlaky) || !errors.Is(err, context.Canceled) || err.Error() != "middleware: gave up waiting: flaky" {
+			t.Error(err)
+		}
+		must(inside.Get())
+	})
+}
+
 // Each attempt of a Retry around it has all the time to wait.
 func TestBulkhead_WithinRetry(t *testing.T) {
 	for _, every := range []time.Duration{0, 3 * time.Second} {
 		bothWays(t, func(b bench) {
 			bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: 10 * time.Second, Every: every}}))
-			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, First: time.Hour, Max: time.Hour, Jitter: -1}))
+			retry := must(middleware.NewRetry(middleware.RetryConfig{Attempts: 2, Delay: time.Hour, MaxDelay: time.Hour, Jitter: -1}))
 			submit := b.with(retry.Intercept, bulkhead.Intercept)
 			long := submit(nap(10 * time.Hour))
 			synctest.Wait()
@@ -163,9 +181,9 @@ func TestBulkhead_Keys(t *testing.T) {
 		a := must(core.SubmitWith(t.Context(), engines[0], core.Attributes{Key: "a"}, core.Task[int](nap(time.Minute))))
 		synctest.Wait()
 		_, err := core.RunWith(t.Context(), engines[1], core.Attributes{Key: "a"}, core.Task[int](answer(1)))
-		wantRefused(t, err, middleware.ErrFull, "a")
+		wantDenied(t, err, middleware.ErrFull, "a")
 		must(core.RunWith(t.Context(), engines[1], core.Attributes{Key: "b"}, core.Task[int](answer(1))))
-		if n := bulkhead.Inside("a") + 10*bulkhead.Inside("b") + 100*bulkhead.Inside("c") + 1000*len(bulkhead.Remembered()); n != 2001 {
+		if n := bulkhead.InFlight("a") + 10*bulkhead.InFlight("b") + 100*bulkhead.InFlight("c") + 1000*len(bulkhead.Keys()); n != 2001 {
 			t.Error(n)
 		}
 		must(a.Get())
@@ -177,7 +195,7 @@ func TestBulkhead_Invalid(t *testing.T) {
 		"none":  {},
 		"tasks": {Tasks: -1},
 		"every": {Tasks: 1, Wait: middleware.Waiting{Every: 1}},
-		"keys":  {Tasks: 1, Keys: middleware.Keys{Most: -1}},
+		"keys":  {Tasks: 1, Keys: middleware.Keys{Max: -1}},
 	} {
 		_, err := middleware.NewBulkhead(c)
 		wantInvalid(t, name, err)

@@ -3,6 +3,7 @@ package middleware
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,18 +13,21 @@ import (
 
 // CacheConfig says how long a [Cache] keeps results, and how many.
 type CacheConfig struct {
-	// Keep is how long a result is kept. Default: not at all; then only tasks with the
+	// TTL is how long a result is kept. Default: not at all; then only tasks with the
 	// same key that run at the same time share one run.
-	Keep time.Duration
-	// Most is how many results are kept; beyond that, the one that was used least
+	TTL time.Duration
+	// Max is how many results are kept; beyond that, the one that was used least
 	// recently is dropped. Default: 1,000.
-	Most int
+	Max int
 }
 
 // Cache lets tasks with the same key share a run: one of them runs, the others wait for its
 // result, without a worker, or find it kept. Values are shared, so they must not be changed.
 // An error is shared with those that wait for that run, and not kept. Where the one that runs
-// is cancelled, asks to be run again or calls runtime.Goexit, another takes its place.
+// is cancelled, itself asks to be run again or calls runtime.Goexit, another takes its place.
+//
+// A result that is kept costs no allocation and about 70 ns (BenchmarkDecorator), under one
+// mutex for all keys.
 //
 // A key that is not equal to itself, such as NaN, shares nothing. Nobody finds out that a
 // task waits for itself here: do not execute a task with a key within
@@ -51,16 +55,20 @@ type entry[K comparable, T any] struct {
 	until time.Time
 }
 
-// NewCache makes one.
+// NewCache makes a Cache. The error matches core.ErrInvalid and names all faults of config.
 func NewCache[K comparable, T any](config CacheConfig) (*Cache[K, T], error) {
-	if config.Keep < 0 {
-		return nil, invalidf("CacheConfig.Keep is %v, and must not be negative", config.Keep)
+	var faults []error
+	if config.TTL < 0 {
+		faults = append(faults, invalidf("CacheConfig.TTL is %v, and must not be negative", config.TTL))
 	}
-	if config.Most < 0 {
-		return nil, invalidf("CacheConfig.Most is %d, and must not be negative", config.Most)
+	if config.Max < 0 {
+		faults = append(faults, invalidf("CacheConfig.Max is %d, and must not be negative", config.Max))
 	}
-	if config.Most == 0 {
-		config.Most = 1000
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if config.Max == 0 {
+		config.Max = 1000
 	}
 	return &Cache[K, T]{config: config, flights: make(map[K]*flight[T]), kept: make(map[K]*list.Element)}, nil
 }
@@ -70,7 +78,7 @@ func (c *Cache[K, T]) Decorate(key K, task core.Task[T]) core.Task[T] {
 	if c == nil || c.flights == nil {
 		return failing(task, notMade("Cache"))
 	}
-	return adorned(task, func(ctx context.Context) (T, error) { return c.run(ctx, key, task) })
+	return adorned(task, func(ctx context.Context, _ bool) (T, error) { return c.run(ctx, key, task) })
 }
 
 // Forget drops what is kept for key. A run that has begun before is kept all the same.
@@ -120,7 +128,7 @@ func (c *Cache[K, T]) run(ctx context.Context, key K, task core.Task[T]) (T, err
 			}
 		default:
 			var none T
-			return none, fmt.Errorf("middleware: gave up waiting for the run of another task: %w", context.Cause(ctx))
+			return none, fmt.Errorf("middleware: gave up waiting for the run of another task: %w", whyEnded(ctx))
 		}
 	}
 }
@@ -130,7 +138,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, key K, task core.Task[T], f *fli
 	defer func() {
 		c.mu.Lock()
 		delete(c.flights, key)
-		if f.shared && f.err == nil && c.config.Keep > 0 {
+		if f.shared && f.err == nil && c.config.TTL > 0 {
 			c.keep(key, f.value)
 		}
 		c.mu.Unlock()
@@ -163,8 +171,8 @@ func (c *Cache[K, T]) find(key K) (value T, ok bool) {
 // keep keeps value for key. The caller holds mu.
 func (c *Cache[K, T]) keep(key K, value T) {
 	c.drop(key)
-	c.kept[key] = c.order.PushFront(&entry[K, T]{key, value, time.Now().Add(c.config.Keep)})
-	if c.order.Len() > c.config.Most {
+	c.kept[key] = c.order.PushFront(&entry[K, T]{key, value, time.Now().Add(c.config.TTL)})
+	if c.order.Len() > c.config.Max {
 		c.drop(c.order.Back().Value.(*entry[K, T]).key)
 	}
 }

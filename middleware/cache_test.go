@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -56,7 +57,7 @@ func TestCache_SharesARun(t *testing.T) {
 func TestCache_Keeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := coretest.New(t)
-		cache := must(middleware.NewCache[int, string](middleware.CacheConfig{Keep: time.Minute, Most: 2}))
+		cache := must(middleware.NewCache[int, string](middleware.CacheConfig{TTL: time.Minute, Max: 2}))
 		runs := 0
 		get := func(key int) string {
 			return must(core.Run(t.Context(), e, cache.Decorate(key, core.Func(func(context.Context) (string, error) {
@@ -103,7 +104,7 @@ func TestCache_Errors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, panics := range []bool{false, true} {
 			e := coretest.New(t, core.WithWorkers(1), quietly())
-			cache := must(middleware.NewCache[int, int](middleware.CacheConfig{Keep: time.Hour}))
+			cache := must(middleware.NewCache[int, int](middleware.CacheConfig{TTL: time.Hour}))
 			runs := 0
 			task := cache.Decorate(1, core.Func(func(ctx context.Context) (int, error) {
 				runs++
@@ -182,16 +183,37 @@ func TestCache_Succession(t *testing.T) {
 	}
 }
 
+// Who gives up waiting for the run of another task tells why, and the run goes on.
+func TestCache_GivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := coretest.New(t, core.WithWorkers(1))
+		cache := must(middleware.NewCache[int, int](middleware.CacheConfig{}))
+		task := cache.Decorate(1, nap(time.Minute))
+		f := must(core.Submit(t.Context(), e, task))
+		synctest.Wait()
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errFlaky)
+		if _, err := task.Execute(ctx); !errors.Is(err, errFlaky) || !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		must(f.Get())
+	})
+}
+
 func TestCache_Invalid(t *testing.T) {
-	for name, c := range map[string]middleware.CacheConfig{"keep": {Keep: -1}, "most": {Most: -1}} {
+	for name, c := range map[string]middleware.CacheConfig{"ttl": {TTL: -1}, "max": {Max: -1}} {
 		_, err := middleware.NewCache[int, int](c)
 		wantInvalid(t, name, err)
+	}
+	_, err := middleware.NewCache[int, int](middleware.CacheConfig{TTL: -1, Max: -1})
+	if text := err.Error(); !strings.Contains(text, "TTL") || !strings.Contains(text, "Max") {
+		t.Errorf("not all faults: %v", err)
 	}
 }
 
 // Keys of which no two are equal, or that cannot be compared, leave nothing behind.
 func TestCache_OddKeys(t *testing.T) {
-	floats := must(middleware.NewCache[float64, int](middleware.CacheConfig{Keep: time.Hour, Most: 2}))
+	floats := must(middleware.NewCache[float64, int](middleware.CacheConfig{TTL: time.Hour, Max: 2}))
 	runs := 0
 	task := core.Func(func(context.Context) (int, error) { runs++; return runs, nil })
 	for i := range 100 {
@@ -202,7 +224,7 @@ func TestCache_OddKeys(t *testing.T) {
 	if n := floats.Len(); n != 0 {
 		t.Errorf("%d are kept", n)
 	}
-	things := must(middleware.NewCache[any, int](middleware.CacheConfig{Keep: time.Hour}))
+	things := must(middleware.NewCache[any, int](middleware.CacheConfig{TTL: time.Hour}))
 	e := coretest.New(t, quietly())
 	if _, err := core.Run(t.Context(), e, things.Decorate([]int{1}, task)); !errors.Is(err, core.ErrPanicked) {
 		t.Error(err)

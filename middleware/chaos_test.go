@@ -41,9 +41,9 @@ func chaos(t *testing.T, seed uint64) {
 	breaker := must(middleware.NewBreaker(middleware.BreakerConfig{Failures: 3, Delay: 3 * time.Second, Probes: 1 + random.IntN(2),
 		Readmit: time.Duration(random.IntN(3)) * 2 * time.Second}))
 	bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 2, Wait: wait()}))
-	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Most: 3, Wait: wait()}))
-	rate := must(middleware.NewRateLimit(middleware.RateConfig{Tasks: 5, Per: time.Second, Bursty: one(2), Wait: wait()}))
-	retry := must(middleware.NewRetry(middleware.RetryConfig{First: time.Second, Here: one(2), If: func(error) bool { return true }}))
+	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Max: 3, Wait: wait()}))
+	rate := must(middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 5, Per: time.Second, Bursty: one(2), Wait: wait()}))
+	retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: time.Second, InPlace: one(2), If: func(error) bool { return true }}))
 	limit := must(middleware.NewTimeout(5 * time.Second))
 	var befores, afters atomic.Int64
 	around := must(middleware.NewBeforeAfter(
@@ -100,7 +100,7 @@ func chaos(t *testing.T, seed uint64) {
 			t.Errorf("future %d is not resolved", i)
 		}
 	}
-	if a, b, c := bulkhead.Inside(""), adaptive.Inside(), rate.Waiting(""); a+b+c != 0 {
+	if a, b, c := bulkhead.InFlight(""), adaptive.InFlight(), rate.Waiting(""); a+b+c != 0 {
 		t.Errorf("%d in the bulkhead, %d in the adaptive limit, %d wait for a permit", a, b, c)
 	}
 	if befores.Load() != afters.Load() {
@@ -112,7 +112,7 @@ func chaos(t *testing.T, seed uint64) {
 			t.Error(err)
 		}
 	}
-	if s := breaker.State(""); s != middleware.Closed {
+	if s := breaker.State(""); s != middleware.BreakerClosed {
 		t.Errorf("the breaker is %v", s)
 	}
 }

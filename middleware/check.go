@@ -14,11 +14,11 @@ import (
 //	future, err := core.Submit(ctx, engine, retried(check(task)))
 func Check[T any](ok func(T) error) (func(core.Task[T]) core.Task[T], error) {
 	if ok == nil {
-		return nil, invalidf("the function of a Check is nil")
+		return nil, invalidf("the function of a Check is nil, and must be given")
 	}
 	return func(task core.Task[T]) core.Task[T] {
-		return adorned(task, func(ctx context.Context) (T, error) {
-			value, err := task.Execute(ctx)
+		return adorned(task, func(ctx context.Context, whole bool) (T, error) {
+			value, err := execute(ctx, task, whole)
 			if err == nil {
 				err = ok(value)
 			}

@@ -68,7 +68,7 @@ func TestDecorate_OrderAttributesAndPanic(t *testing.T) {
 	})
 }
 
-// onlyKeyed brings a single attribute.
+// onlyKeyed brings a single attribute: decorated, it is still named for its type.
 type onlyKeyed struct{ core.TaskFunc[int] }
 
 func (onlyKeyed) Key() string { return "key" }
@@ -77,7 +77,8 @@ func TestDecorate_OneAttribute(t *testing.T) {
 	e := coretest.New(t)
 	decorate := must(middleware.Decorate[int]())
 	_, err := core.Run(t.Context(), e, decorate(onlyKeyed{func(ctx context.Context) (int, error) {
-		if diff := cmp.Diff(core.Attributes{Key: "key"}, core.JobOf(ctx).Attributes()); diff != "" {
+		want := core.Attributes{Name: "middleware_test.onlyKeyed", Key: "key"}
+		if diff := cmp.Diff(want, core.JobOf(ctx).Attributes()); diff != "" {
 			t.Error(diff)
 		}
 		return 1, nil
@@ -163,7 +164,7 @@ func TestDecorate_NoTask(t *testing.T) {
 // The value of a run that failed is not that of the next, which panics.
 func TestDecorate_ValueOfAnEarlierRun(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := steady(func(c *middleware.RetryConfig) { c.Here = true })
+		retry := steady(func(c *middleware.RetryConfig) { c.InPlace = true })
 		runs := 0
 		v, err := b.with(retry.Intercept)(func(context.Context) (int, error) {
 			if runs++; runs > 1 {

@@ -14,7 +14,7 @@ import (
 
 // A policy around every task of an engine.
 func ExampleRetry() {
-	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, First: time.Millisecond})
+	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, Delay: time.Millisecond})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -47,7 +47,7 @@ func ExampleRetry() {
 // Policies around the tasks of one type, named from the outside in.
 func ExampleDecorate() {
 	all, _ := middleware.NewTimeout(time.Minute)
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	each, _ := middleware.NewTimeout(10 * time.Millisecond)
 	fetch, err := middleware.Decorate[string](all.Intercept, retry.Intercept, each.Intercept)
 	if err != nil {
@@ -69,9 +69,9 @@ func ExampleDecorate() {
 // The object has the state: it can be shared, and asked.
 func ExampleBreaker() {
 	breaker, err := middleware.NewBreaker(middleware.BreakerConfig{
-		Failures: 1,
-		Keys:     middleware.Keys{Of: core.Job.Key},
-		Changed:  func(key string, from, to middleware.BreakerState) { fmt.Println(key, "was", from, "and is", to) },
+		Failures:      1,
+		Keys:          middleware.Keys{Of: core.Job.Key},
+		OnStateChange: func(key string, from, to middleware.BreakerState) { fmt.Println(key, "was", from, "and is", to) },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -81,18 +81,18 @@ func ExampleBreaker() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	host := core.Attributes{Key: "db-1"}
+	host := core.Attributes{Name: "lookup", Key: "db-1"}
 	core.RunWith(ctx, engine, host, core.Func(func(context.Context) (int, error) { return 0, errors.New("connection refused") }))
 	_, err = core.RunWith(ctx, engine, host, core.Func(func(context.Context) (int, error) { return 1, nil }))
 	fmt.Println(err, breaker.State("db-1"), breaker.State("db-2"))
 	// Output:
 	// db-1 was closed and is open
-	// middleware: circuit breaker is open for key "db-1" open closed
+	// middleware: task lookup was not run: circuit breaker is open for key "db-1" open closed
 }
 
 // Tasks wait for their turn, and hold no worker meanwhile.
 func ExampleRateLimit() {
-	limit, err := middleware.NewRateLimit(middleware.RateConfig{Tasks: 100, Per: time.Second, Wait: middleware.Waiting{Max: time.Minute}})
+	limit, err := middleware.NewRateLimit(middleware.RateLimitConfig{Tasks: 100, Per: time.Second, Wait: middleware.Waiting{Max: time.Minute}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -110,6 +110,7 @@ func ExampleRateLimit() {
 	// Output: true
 }
 
+// One at a time: a task that needs another of its kind finds no place.
 func ExampleBulkhead() {
 	bulkhead, err := middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1})
 	if err != nil {
@@ -122,27 +123,31 @@ func ExampleBulkhead() {
 	defer engine.Shutdown(ctx)
 
 	_, err = core.Run(ctx, engine, export(core.Func(func(ctx context.Context) (int, error) {
-		return core.Run(ctx, engine, export(core.Func(func(context.Context) (int, error) { return 1, nil })))
+		return core.RunWith(ctx, engine, core.Attributes{Name: "export"}, export(core.Func(func(context.Context) (int, error) { return 1, nil })))
 	})))
-	fmt.Println(err, bulkhead.Inside(""))
-	// Output: middleware: too many tasks at a time 0
+	fmt.Println(err, bulkhead.InFlight(""))
+	// Output: middleware: task export was not run: too many tasks at a time 0
 }
 
+// It begins with ten at a time, and finds out whether more or fewer are better.
 func ExampleAdaptiveLimit() {
-	limit, err := middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Initial: 10, Wait: middleware.Waiting{Max: time.Second}})
+	limit, err := middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Initial: 10, Wait: middleware.Waiting{Max: time.Second}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	engine, _ := core.New(core.WithInterceptors(limit.Intercept))
-	defer engine.Shutdown(context.Background())
-	fmt.Println(limit.Limit(), limit.Inside())
-	// Output: 10 0
+	ctx := context.Background()
+	defer engine.Shutdown(ctx)
+
+	inside, err := core.Run(ctx, engine, core.Func(func(context.Context) (int, error) { return limit.InFlight(), nil }))
+	fmt.Println(inside, "of", limit.Limit(), err)
+	// Output: 1 of 10 <nil>
 }
 
 // A fixed answer where all attempts have failed.
 func ExampleFallback() {
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	retried, _ := middleware.Decorate[int](retry.Intercept)
 	fallback, err := middleware.NewFallback(middleware.FallbackConfig[int]{
 		Do: func(_ context.Context, err error) (int, error) { fmt.Println(err); return 42, nil },
@@ -155,18 +160,18 @@ func ExampleFallback() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	v, err := core.Run(ctx, engine, fallback.Decorate(retried(core.Func(func(context.Context) (int, error) {
+	v, err := core.RunWith(ctx, engine, core.Attributes{Name: "price"}, fallback.Decorate(retried(core.Func(func(context.Context) (int, error) {
 		return 0, errors.New("down")
 	}))))
 	fmt.Println(v, err)
 	// Output:
-	// middleware: tried 3 times: down
+	// middleware: task price was tried 3 times: down
 	// 42 <nil>
 }
 
 // A Retry that goes by the result.
 func ExampleCheck() {
-	retry, _ := middleware.NewRetry(middleware.RetryConfig{First: time.Millisecond})
+	retry, _ := middleware.NewRetry(middleware.RetryConfig{Delay: time.Millisecond})
 	retried, _ := middleware.Decorate[string](retry.Intercept)
 	finished, err := middleware.Check(func(state string) error {
 		if state != "finished" {
@@ -218,8 +223,9 @@ func ExampleHedge() {
 	// Output: quick <nil> 1
 }
 
+// The same question twice is asked once.
 func ExampleCache() {
-	cache, err := middleware.NewCache[string, int](middleware.CacheConfig{Keep: time.Minute})
+	cache, err := middleware.NewCache[string, int](middleware.CacheConfig{TTL: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -265,6 +271,7 @@ func ExampleBeforeAfter() {
 	// Output: ada has panicked: true
 }
 
+// A line for each run that fails, with what tells the task from others.
 func ExampleLog() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -289,6 +296,7 @@ func ExampleLog() {
 	// Output: level=ERROR msg="task failed" task=report key=july error="no figures"
 }
 
+// A task that hangs, and obeys when its context ends.
 func ExampleTimeout() {
 	timeout, err := middleware.NewTimeout(time.Millisecond)
 	if err != nil {
@@ -299,10 +307,10 @@ func ExampleTimeout() {
 	ctx := context.Background()
 	defer engine.Shutdown(ctx)
 
-	_, err = core.Run(ctx, engine, core.Func(func(ctx context.Context) (int, error) {
+	_, err = core.RunWith(ctx, engine, core.Attributes{Name: "fetch"}, core.Func(func(ctx context.Context) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}))
 	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
-	// Output: middleware: task ran longer than its timeout of 1ms true
+	// Output: middleware: task fetch ran longer than its timeout of 1ms true
 }

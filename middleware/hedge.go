@@ -15,11 +15,11 @@ type HedgeConfig struct {
 	// After is how long a run may take before another one is started beside it. It must
 	// be given; a good value is the time that 95 % of the runs take.
 	After time.Duration
-	// Most is how many further runs there are at most, each After the one before it.
-	// Default: 1.
-	Most int
+	// Max is how many further runs there are at most, each started After the one before
+	// it. Default: 1.
+	Max int
 	// Budget bounds the further runs of many tasks together, and may be that of a Retry:
-	// then both of them put into it for each task. Default: none.
+	// then both of them put into it for each task. Default: none, and no bound.
 	Budget *Budget
 }
 
@@ -32,26 +32,28 @@ type HedgeConfig struct {
 // ended when they have returned: they should obey at once. The context of the run that was
 // taken lives as long as that of the task, so that what is around can still read from its
 // result; where you execute many hedged tasks with one context that lives long, give each
-// one of its own that you end. Where all fail, the error is that of the run that failed first. A run that asks to
-// be run again decides for all: put a Retry around a Hedge, not within.
+// one of its own that you end. Where all fail, the error is that of the run that failed
+// first. A run that itself asks to be run again decides for all. A Retry around a Hedge
+// repeats what all runs have failed with; one within repeats each run by itself.
 //
-// It costs a timer and a context for each task, and a goroutine where it comes to that.
+// It costs a timer and a context for each task, together 6 allocations and about 0.9 µs
+// (BenchmarkDecorator), and a goroutine for each further run.
 type Hedge[T any] struct {
 	config   HedgeConfig
 	launched atomic.Uint64
 }
 
-// NewHedge makes one. All faults of config are reported at once.
+// NewHedge makes a Hedge. The error matches core.ErrInvalid and names all faults of config.
 func NewHedge[T any](config HedgeConfig) (*Hedge[T], error) {
-	if config.Most == 0 {
-		config.Most = 1
+	if config.Max == 0 {
+		config.Max = 1
 	}
 	var faults []error
 	if config.After <= 0 {
 		faults = append(faults, invalidf("HedgeConfig.After is %v, and must be positive", config.After))
 	}
-	if config.Most < 0 {
-		faults = append(faults, invalidf("HedgeConfig.Most is %d, and must not be negative", config.Most))
+	if config.Max < 0 {
+		faults = append(faults, invalidf("HedgeConfig.Max is %d, and must not be negative", config.Max))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func (h *Hedge[T]) Decorate(task core.Task[T]) core.Task[T] {
 	if h == nil || h.config.After == 0 {
 		return failing(task, notMade("Hedge"))
 	}
-	return adorned(task, func(ctx context.Context) (T, error) {
+	return adorned(task, func(ctx context.Context, _ bool) (T, error) {
 		if h.config.Budget != nil && core.JobOf(ctx).Attempt() == 0 {
 			h.config.Budget.earn()
 		}
@@ -126,7 +128,7 @@ func (r *race[T]) launch() {
 		return
 	}
 	ctx, number := r.enlist(), len(r.stops)-1
-	if number < r.hedge.config.Most {
+	if number < r.hedge.config.Max {
 		r.timer.Reset(r.hedge.config.After)
 	}
 	r.runs.Add(1) // it is not decided, so another run has not ended: nobody sees zero before

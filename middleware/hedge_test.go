@@ -50,7 +50,7 @@ func TestHedge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := coretest.New(t, core.WithWorkers(1), quietly())
-				hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Most: 2}))
+				hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Max: 2}))
 				var next atomic.Int64
 				task := hedge.Decorate(core.Func(func(ctx context.Context) (int, error) {
 					r := c.runs[next.Add(1)-1]
@@ -119,7 +119,7 @@ func TestHedge_E_MID_13_WinnersContext(t *testing.T) {
 func TestHedge_Cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := coretest.New(t, core.WithWorkers(1))
-		hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Most: 5}))
+		hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Max: 5}))
 		f := must(core.Submit(t.Context(), e, hedge.Decorate(nap(time.Hour))))
 		time.Sleep(2500 * time.Millisecond)
 		f.Cancel()
@@ -133,7 +133,7 @@ func TestHedge_Cancelled(t *testing.T) {
 func TestHedge_CancelledAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := coretest.New(t, core.WithWorkers(1))
-		hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Most: 5}))
+		hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: time.Second, Max: 5}))
 		f := must(core.Submit(t.Context(), e, hedge.Decorate(core.Func(func(context.Context) (int, error) {
 			time.Sleep(time.Minute)
 			return 1, nil
@@ -161,7 +161,7 @@ func TestHedge_Budget(t *testing.T) {
 }
 
 func TestHedge_Invalid(t *testing.T) {
-	for name, c := range map[string]middleware.HedgeConfig{"none": {}, "after": {After: -1}, "most": {After: 1, Most: -1}} {
+	for name, c := range map[string]middleware.HedgeConfig{"none": {}, "after": {After: -1}, "max": {After: 1, Max: -1}} {
 		_, err := middleware.NewHedge[int](c)
 		wantInvalid(t, name, err)
 	}
@@ -170,7 +170,7 @@ func TestHedge_Invalid(t *testing.T) {
 // Runs end at the same instant as others are started.
 func TestHedge_SameInstant(t *testing.T) {
 	e := coretest.New(t, core.WithWorkers(4))
-	hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: 20 * time.Microsecond, Most: 3}))
+	hedge := must(middleware.NewHedge[int](middleware.HedgeConfig{After: 20 * time.Microsecond, Max: 3}))
 	task := hedge.Decorate(core.Func(func(ctx context.Context) (int, error) {
 		select {
 		case <-time.After(20 * time.Microsecond):

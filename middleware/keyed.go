@@ -12,23 +12,24 @@ import (
 type Keys struct {
 	// Of returns the key of a job, such as core.Job.Key. Default: all have the key "".
 	Of func(core.Job) string
-	// Most is how many keys are remembered. Beyond that the one that was used least
+	// Max is how many keys are remembered. Beyond that the one that was used least
 	// recently is forgotten, with what its limit knew, unless a task is within.
 	// Default: 10,000.
-	Most int
+	Max int
 }
 
 func (k Keys) validate(name string) error {
-	if k.Most < 0 {
-		return invalidf("%s.Keys.Most is %d, and must not be negative", name, k.Most)
+	if k.Max < 0 {
+		return invalidf("%s.Keys.Max is %d, and must not be negative", name, k.Max)
 	}
-	if k.Most > 0 && k.Of == nil {
-		return invalidf("%s.Keys.Most is %d, but Keys.Of is nil, so that there are no keys", name, k.Most)
+	if k.Max > 0 && k.Of == nil {
+		return invalidf("%s.Keys.Max is %d, but Keys.Of is nil, so that there are no keys", name, k.Max)
 	}
 	return nil
 }
 
-// keyed holds a V for each key.
+// keyed holds a V for each key. All go through one mutex, twice for each run: it is held for
+// a look into a map.
 type keyed[V any] struct {
 	of   func(core.Job) string
 	most int
@@ -48,7 +49,7 @@ type place[V any] struct {
 }
 
 func newKeyed[V any](k Keys, fresh func() V) *keyed[V] {
-	return &keyed[V]{of: k.Of, most: cmp.Or(k.Most, 10_000), make: fresh, places: make(map[string]*list.Element)}
+	return &keyed[V]{of: k.Of, most: cmp.Or(k.Max, 10_000), make: fresh, places: make(map[string]*list.Element)}
 }
 
 // enter returns the place of job, which is kept until leave is called.

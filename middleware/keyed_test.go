@@ -14,7 +14,7 @@ import (
 // more than allowed.
 func TestKeyed_Model(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		most := rapid.IntRange(1, 4).Draw(t, "most")
+		most := rapid.IntRange(1, 4).Draw(t, "max")
 		places := middleware.NewPlaces(most)
 		type user struct {
 			key   string

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // LogConfig says what a [Log] logs.
 type LogConfig struct {
-	// Logger is where it logs to. It is needed.
+	// Logger is where it logs to. It must be given.
 	Logger *slog.Logger
 	// Level is that of a run that ended well, or that will be repeated. Those that
 	// failed have slog.LevelError. Default: slog.LevelInfo, which is zero.
@@ -24,16 +25,21 @@ type LogConfig struct {
 
 // Log logs the end of each run of a task, and its start if asked: the task's name, key and
 // tenant where it has them, how often it has been run before, how long the run took, and
-// its error. What is not logged because of its level costs two readings of the clock.
+// its error. What is not logged because of its level costs two readings of the clock, about
+// 80 ns (BenchmarkPolicy).
 type Log struct{ config LogConfig }
 
-// NewLog makes one.
+// NewLog makes a Log. The error matches core.ErrInvalid and names all faults of config.
 func NewLog(config LogConfig) (*Log, error) {
+	var faults []error
 	if config.Logger == nil {
-		return nil, invalidf("LogConfig.Logger is nil")
+		faults = append(faults, invalidf("LogConfig.Logger is nil, and must be given"))
 	}
 	if config.Slow < 0 {
-		return nil, invalidf("LogConfig.Slow is %v, and must not be negative", config.Slow)
+		faults = append(faults, invalidf("LogConfig.Slow is %v, and must not be negative", config.Slow))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
 	}
 	return &Log{config}, nil
 }

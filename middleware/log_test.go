@@ -15,7 +15,6 @@ import (
 )
 
 func TestLog(t *testing.T) {
-	const task = "core.TaskFunc[int]"
 	for name, c := range map[string]struct {
 		level slog.Level
 		task  core.TaskFunc[int]
@@ -42,7 +41,7 @@ func TestLog(t *testing.T) {
 					switch {
 					case a.Key == slog.TimeKey:
 						return slog.Attr{}
-					case a.Key == "task" && a.Value.String() == task:
+					case a.Key == "task" && a.Value.String() == map[bool]string{false: "core.TaskFunc[int]", true: "middleware.decorated[int]"}[b.decorate]:
 						return slog.String("task", "T")
 					}
 					return a

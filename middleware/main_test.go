@@ -104,3 +104,12 @@ func wantInvalid(t *testing.T, what string, err error) {
 		t.Errorf("%s: %v", what, err)
 	}
 }
+
+// wantDenied demands that err says that reason did not let the task run.
+func wantDenied(t *testing.T, err, reason error, key string) {
+	t.Helper()
+	denied, ok := errors.AsType[*middleware.DeniedError](err)
+	if !ok || !errors.Is(err, reason) || denied.Key != key || denied.Error() == "" {
+		t.Errorf("%v", err)
+	}
+}

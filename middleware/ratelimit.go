@@ -3,14 +3,15 @@ package middleware
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/uptutu/goman/core"
 )
 
-// RateConfig says how many tasks a [RateLimit] lets run in which time.
-type RateConfig struct {
+// RateLimitConfig says how many tasks a [RateLimit] lets run in which time.
+type RateLimitConfig struct {
 	// Tasks is how many may start in each Per. Both must be given.
 	Tasks int
 	Per   time.Duration
@@ -27,28 +28,32 @@ type RateConfig struct {
 }
 
 // RateLimit bounds how many runs start in a time. Those that wait stand in a line. None of
-// them reserves a permit, so no permit is lost to one that gives up.
+// them reserves a permit, so no permit is lost to one that gives up. One for which the line
+// is longer than it may wait is denied at once, and told when to come back.
 //
-// Each run takes a permit, also where it is around a Retry, unless that is
-// RetryConfig.Here: the runs come through the queue one by one.
+// Each run takes a permit, also where it is around a Retry, unless that waits in place: the
+// runs come through the queue one by one.
+//
+// A permit that is there costs no allocation and about 0.1 µs (BenchmarkPolicy).
 type RateLimit struct {
-	config RateConfig
+	config RateLimitConfig
 	keys   *keyed[*rate]
 }
 
-// NewRateLimit makes one. All faults of config are reported at once.
-func NewRateLimit(config RateConfig) (*RateLimit, error) {
+// NewRateLimit makes a RateLimit. The error matches core.ErrInvalid and names all faults
+// of config.
+func NewRateLimit(config RateLimitConfig) (*RateLimit, error) {
 	c := &config
 	var faults []error
 	if c.Tasks < 1 {
-		faults = append(faults, invalidf("RateConfig.Tasks is %d, and must be at least 1", c.Tasks))
+		faults = append(faults, invalidf("RateLimitConfig.Tasks is %d, and must be at least 1", c.Tasks))
 	}
 	if c.Per <= 0 {
-		faults = append(faults, invalidf("RateConfig.Per is %v, and must be positive", c.Per))
+		faults = append(faults, invalidf("RateLimitConfig.Per is %v, and must be positive", c.Per))
 	} else if c.Tasks > 0 && !c.Bursty && c.Per/time.Duration(c.Tasks) == 0 {
-		faults = append(faults, invalidf("RateConfig: %d tasks in %v are more than one in a nanosecond", c.Tasks, c.Per))
+		faults = append(faults, invalidf("RateLimitConfig: %d tasks in %v are more than one in a nanosecond", c.Tasks, c.Per))
 	}
-	faults = append(faults, c.Wait.validate("RateConfig"), c.Keys.validate("RateConfig"))
+	faults = append(faults, c.Wait.validate("RateLimitConfig"), c.Keys.validate("RateLimitConfig"))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -65,8 +70,10 @@ func (l *RateLimit) Intercept(next core.Handler) core.Handler {
 		err := func() error {
 			defer l.keys.leave(at)
 			r := at.value
-			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *RefusedError {
-				return &RefusedError{Reason: ErrRateLimited, Key: at.key, After: r.after()}
+			return l.config.Wait.pass(ctx, job, l, gate{r.try, r.wait, nil, func() *DeniedError {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return &DeniedError{Reason: ErrRateLimited, Task: nameOf(job), Key: at.key, After: r.after(time.Now())}
 			}})
 		}()
 		if err != nil {
@@ -88,8 +95,8 @@ func (l *RateLimit) Waiting(key string) int {
 	return r.waiting
 }
 
-// Remembered returns the keys that are remembered, the most recently used first.
-func (l *RateLimit) Remembered() []string { return l.keys.keys() }
+// Keys returns the keys that are remembered, the most recently used first.
+func (l *RateLimit) Keys() []string { return l.keys.keys() }
 
 // rate is the limit of one key: so many permits in each step of time. One that is not taken
 // in its step lapses.
@@ -104,7 +111,7 @@ type rate struct {
 	waiting int
 }
 
-func newRate(c *RateConfig) *rate {
+func newRate(c *RateLimitConfig) *rate {
 	r := &rate{most: c.Tasks, step: c.Per, turn: make(chan struct{}, 1), begin: time.Now()}
 	if !c.Bursty {
 		r.most, r.step = 1, c.Per/time.Duration(c.Tasks)
@@ -124,9 +131,7 @@ func (r *rate) try() bool {
 
 // take takes a permit of the present step. The caller holds mu.
 func (r *rate) take(now time.Time) bool {
-	if d := now.Sub(r.begin); d >= r.step {
-		r.begin, r.taken = r.begin.Add(d.Truncate(r.step)), 0
-	}
+	r.roll(now)
 	if r.taken == r.most {
 		return false
 	}
@@ -134,41 +139,74 @@ func (r *rate) take(now time.Time) bool {
 	return true
 }
 
+// roll begins the present step, unless somebody has. The caller holds mu.
+func (r *rate) roll(now time.Time) {
+	if d := now.Sub(r.begin); d >= r.step {
+		r.begin, r.taken = r.begin.Add(d.Truncate(r.step)), 0
+	}
+}
+
 // next returns when the next step begins. The caller holds mu, and there is no permit left.
 func (r *rate) next() time.Time { return r.begin.Add(r.step) }
 
-// after returns how long it takes until there may be a permit.
-func (r *rate) after() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(time.Until(r.next()), 0)
+// after returns how long it takes until there is a permit for one who comes now, if all who
+// wait take theirs. The caller holds mu.
+func (r *rate) after(now time.Time) time.Duration {
+	r.roll(now)
+	before := r.waiting - (r.most - r.taken) // who wait for a later step
+	if before < 0 {
+		return 0
+	}
+	left, steps := r.next().Sub(now), int64(before/r.most)
+	if steps > int64((math.MaxInt64-left)/r.step) {
+		return math.MaxInt64
+	}
+	return left + time.Duration(steps*int64(r.step))
 }
 
-// wait stands in line and waits for a permit. Only the first in the line takes any.
+// wait stands in line and waits for a permit. Only the first in the line takes any, but for
+// one whose time is over in the moment in which there is another.
 func (r *rate) wait(ctx context.Context, most time.Duration) error {
 	r.mu.Lock()
+	if most >= 0 && r.after(time.Now()) > most {
+		r.mu.Unlock()
+		return errWaited // it would be in vain
+	}
 	r.waiting++
 	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.waiting--
-	}()
 	over := ctx
 	if most >= 0 {
 		inner, stop := context.WithTimeoutCause(ctx, most, errWaited)
 		defer stop()
 		over = inner
 	}
+	var err error
 	select {
 	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+		if err = r.first(over); err == nil {
+			return nil
+		}
 	case <-over.Done():
-		return context.Cause(over)
+		err = context.Cause(over)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting--
+	if err == errWaited && r.take(time.Now()) {
+		return nil
+	}
+	return err
+}
+
+// first waits as the first in the line, until it has a permit and has left the line.
+func (r *rate) first(over context.Context) error {
+	defer func() { <-r.turn }()
 	for {
 		r.mu.Lock()
 		ok, next := r.take(time.Now()), r.next()
+		if ok {
+			r.waiting--
+		}
 		r.mu.Unlock()
 		if ok {
 			return nil

@@ -96,7 +96,7 @@ func protected() (func(core.Task[string]) core.Task[string], error) {
 	if err != nil {
 		return nil, err
 	}
-	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, First: 5 * time.Millisecond, Budget: budget})
+	retry, err := middleware.NewRetry(middleware.RetryConfig{Attempts: 5, Delay: 5 * time.Millisecond, Budget: budget})
 	if err != nil {
 		return nil, err
 	}

@@ -16,16 +16,17 @@ import (
 type RetryConfig struct {
 	// Attempts is how many runs there are at most, the first included. Default: 3.
 	Attempts int
-	// First is the delay before the second run. Each further one is Factor times the one
-	// before it, up to Max; Jitter is how much of it is left to chance, on both sides:
-	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than Max.
-	// Defaults: 100 ms, 2, 1 min and 0.5; a negative Jitter is none.
-	First  time.Duration
-	Factor float64
-	Max    time.Duration
-	Jitter float64
+	// Delay is that before the second run. Each further one is Factor times the one
+	// before it, up to MaxDelay; Jitter is how much of it is left to chance, on both sides:
+	// with 0.5 a delay of 1 s is one of 0.5 to 1.5 s, but never more than MaxDelay.
+	// Defaults: 100 ms; 2; 1 min, or Delay if that is longer; 0.5. A negative Jitter is
+	// none. Factor is from 1 to 1000.
+	Delay    time.Duration
+	Factor   float64
+	MaxDelay time.Duration
+	Jitter   float64
 	// MaxRetryAfter is the longest delay that an error may ask for. A task whose error
-	// asks for more is not repeated. Default: Max. See [RetryAfter].
+	// asks for more is not repeated. Default: MaxDelay. See [RetryAfter].
 	MaxRetryAfter time.Duration
 	// If decides which errors are worth another run. Default: all but panics and
 	// cancellations, that is those that match core.ErrPanicked, or context.Canceled and
@@ -36,48 +37,48 @@ type RetryConfig struct {
 	If func(error) bool
 	// Budget bounds the repetitions of many tasks together. Default: none.
 	Budget *Budget
-	// Here makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
-	// its worker is free all the same. What is around the Retry then sees one run, and a
-	// decorated task can be executed as a part of another one, where the wish to be run
-	// again would repeat the whole.
-	Here bool
+	// InPlace makes a task wait on its goroutine, as in core.Blocking, and not in the queue:
+	// its worker is free all the same, and what is around the Retry sees one run. Around a
+	// part of a task, and outside of an engine, a Retry always waits in place.
+	InPlace bool
 }
 
 // Retry repeats tasks that fail. Between two runs the task is in the engine's queue, with
 // its future, priority and key; it holds no worker and no goroutine, and can be cancelled
 // and handed back by Shutdown. Each run goes through everything that is around the Retry,
-// too, unless RetryConfig.Here is set.
+// too, unless it waits in place (RetryConfig.InPlace).
 //
-// A task that succeeds at once costs no allocation. One and the same Retry both around and
-// within counts once, where it is within.
+// A task that succeeds at once costs no allocation and about 10 ns (BenchmarkPolicy). One and
+// the same Retry both around and within counts once, where it is within. Do not repeat what
+// must not happen twice: that a run has failed does not tell how far it has come.
 type Retry struct {
 	config RetryConfig
-	steps  int // from here on the delay is Max
+	steps  int // from here on the delay is MaxDelay
 }
 
 // longest is a delay that can be doubled without running over.
 const longest = time.Duration(1) << 61
 
-// NewRetry makes one.
+// NewRetry makes a Retry. The error matches core.ErrInvalid and names all faults of config.
 func NewRetry(config RetryConfig) (*Retry, error) {
 	c := &config
 	if c.Attempts == 0 {
 		c.Attempts = 3
 	}
-	if c.First == 0 {
-		c.First = 100 * time.Millisecond
+	if c.Delay == 0 {
+		c.Delay = 100 * time.Millisecond
 	}
 	if c.Factor == 0 {
 		c.Factor = 2
 	}
-	if c.Max == 0 {
-		c.Max = max(time.Minute, c.First)
+	if c.MaxDelay == 0 {
+		c.MaxDelay = max(time.Minute, c.Delay)
 	}
 	if c.Jitter == 0 {
 		c.Jitter = 0.5
 	}
 	if c.MaxRetryAfter == 0 {
-		c.MaxRetryAfter = c.Max
+		c.MaxRetryAfter = c.MaxDelay
 	}
 	if c.If == nil {
 		c.If = func(err error) bool {
@@ -93,7 +94,7 @@ func NewRetry(config RetryConfig) (*Retry, error) {
 	steps := 0
 	if c.Factor > 1 {
 		// Twice as many as it takes, because fractions of a nanosecond are cut off.
-		steps = int(min(2*math.Log(float64(c.Max)/float64(c.First))/math.Log(c.Factor)+2, math.MaxInt32))
+		steps = int(min(2*math.Log(float64(c.MaxDelay)/float64(c.Delay))/math.Log(c.Factor)+2, math.MaxInt32))
 	}
 	return &Retry{config: config, steps: steps}, nil
 }
@@ -103,11 +104,11 @@ func (c *RetryConfig) validate() error {
 	if c.Attempts < 1 {
 		faults = append(faults, invalidf("RetryConfig.Attempts is %d, and must be at least 1", c.Attempts))
 	}
-	if c.First < 0 {
-		faults = append(faults, invalidf("RetryConfig.First is %v, and must not be negative", c.First))
+	if c.Delay < 0 {
+		faults = append(faults, invalidf("RetryConfig.Delay is %v, and must not be negative", c.Delay))
 	}
-	if c.Max < c.First || c.Max > longest {
-		faults = append(faults, invalidf("RetryConfig.Max is %v, and must be from First to %v", c.Max, longest))
+	if c.MaxDelay < c.Delay || c.MaxDelay > longest {
+		faults = append(faults, invalidf("RetryConfig.MaxDelay is %v, and must be from Delay to %v", c.MaxDelay, longest))
 	}
 	if !(c.Factor >= 1 && c.Factor <= 1000) {
 		faults = append(faults, invalidf("RetryConfig.Factor is %v, and must be from 1 to 1000", c.Factor))
@@ -127,12 +128,15 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 		panic(notMade("Retry")) // which the engine, and Decorate, make an error of
 	}
 	return func(ctx context.Context, job core.Job) error {
-		done, _ := recall(job, r).(int) // runs that have ended
+		done, _ := recall(ctx, job, r).(int) // runs that have ended
 		for {
 			err := next(ctx, job)
-			if _, ok := wish(err); ok { // what is within waits; that is no attempt
-				if done > 0 && recall(job, r) == nil {
-					keep(job, r, done) // it waited here before, or a Retry within has begun an era
+			if again, ok := wish(err); ok {
+				switch { // it is no attempt
+				case again.Cause == nil:
+					forget(ctx, job, r) // the task has ended well, and begins anew
+				case done > 0 && recall(ctx, job, r) == nil:
+					keep(ctx, job, r, done) // it waited in place, or a Retry within has begun an era
 				}
 				return err
 			}
@@ -141,22 +145,21 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 			}
 			done++
 			delay, err := r.delay(ctx, job, done, err)
-			switch {
-			case delay < 0:
-				if done > 1 {
-					forget(job, r)
-				}
+			if delay < 0 {
+				// The count is not forgotten: what is around may come by here again.
 				return err
-			case !r.config.Here && !job.IsZero():
-				beginEra(job)
-				keep(job, r, done)
-				return core.Again(delay, err)
 			}
-			beginEra(job)
+			if repeatable(ctx, job) {
+				beginEra(job)
+				if !r.config.InPlace {
+					keep(ctx, job, r, done)
+					return core.Again(delay, err)
+				}
+			}
 			var ended error
 			core.Blocking(ctx, func() { ended = sleep(ctx, delay) })
 			if ended != nil {
-				return &RetryError{Attempts: done, Err: err, Reason: ended, by: r}
+				return &RetryError{Task: nameOf(job), Attempts: done, Err: err, Reason: whyEnded(ctx), by: r}
 			}
 		}
 	}
@@ -166,7 +169,7 @@ func (r *Retry) Intercept(next core.Handler) core.Handler {
 // last with err; negative if there is none, and then the error to return.
 func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (time.Duration, error) {
 	c := &r.config
-	if err == nil || ctx.Err() != nil || !job.IsZero() && !repeatable(ctx, job) {
+	if err == nil || ctx.Err() != nil || core.JobOf(ctx) != job { // or it is a plain function
 		return -1, err
 	}
 	if _, ok := errors.AsType[*permanentError](err); ok {
@@ -177,7 +180,7 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 	}
 	delay := r.backoff(done)
 	gaveUp := func(reason error) (time.Duration, error) {
-		return -1, &RetryError{Attempts: done, Err: err, Reason: reason, by: r}
+		return -1, &RetryError{Task: nameOf(job), Attempts: done, Err: err, Reason: reason, by: r}
 	}
 	if done >= c.Attempts {
 		return gaveUp(nil)
@@ -191,9 +194,9 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 		}
 		delay = max(delay, hint.RetryAfter())
 	}
-	end, bounded := job.Deadline()
-	if c.Here || job.IsZero() {
-		end, bounded = ctx.Deadline()
+	end, bounded := ctx.Deadline()
+	if !c.InPlace && repeatable(ctx, job) {
+		end, bounded = job.Deadline()
 	}
 	if bounded && !time.Now().Add(delay).Before(end) {
 		return gaveUp(context.DeadlineExceeded)
@@ -207,19 +210,21 @@ func (r *Retry) delay(ctx context.Context, job core.Job, done int, err error) (t
 // backoff returns the delay after done runs.
 func (r *Retry) backoff(done int) time.Duration {
 	c := &r.config
-	b := backoff.ExponentialBackOff{InitialInterval: c.First, RandomizationFactor: c.Jitter, Multiplier: c.Factor, MaxInterval: c.Max}
+	b := backoff.ExponentialBackOff{InitialInterval: c.Delay, RandomizationFactor: c.Jitter, Multiplier: c.Factor, MaxInterval: c.MaxDelay}
 	b.Reset()
 	d := b.NextBackOff()
 	for range min(done-1, r.steps) {
 		d = b.NextBackOff()
 	}
-	return min(max(d, 0), c.Max)
+	return min(max(d, 0), c.MaxDelay)
 }
 
 // RetryError is the error of a task that a [Retry] would have repeated, but for Reason or
 // because there were as many attempts as are allowed. It matches ErrExhausted, Err and
 // Reason.
 type RetryError struct {
+	// Task is the name of the task; "" outside of an engine.
+	Task string
 	// Attempts is how many runs there were.
 	Attempts int
 	// Err is the error of the last one.
@@ -232,16 +237,16 @@ type RetryError struct {
 	by *Retry
 }
 
-// Error tells how often it was tried, and the last error.
+// Error tells the task, how often it was tried, and the last error.
 func (e *RetryError) Error() string {
 	times := "once"
 	if e.Attempts != 1 {
 		times = fmt.Sprintf("%d times", e.Attempts)
 	}
 	if e.Reason == nil {
-		return fmt.Sprintf("middleware: tried %s: %v", times, e.Err)
+		return fmt.Sprintf("middleware: %s was tried %s: %v", taskName(e.Task), times, e.Err)
 	}
-	return fmt.Sprintf("middleware: tried %s: %v; no further attempt: %v", times, e.Err, e.Reason)
+	return fmt.Sprintf("middleware: %s was tried %s: %v; no further attempt: %v", taskName(e.Task), times, e.Err, e.Reason)
 }
 
 // Is matches ErrExhausted.

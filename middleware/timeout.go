@@ -17,13 +17,14 @@ import (
 // between them count together, and a wait that would last beyond the limit is not begun.
 // Within a Retry, it bounds each run.
 //
-// For a bound on each run of a single task, [core.Attributes.RunLimit] costs less.
+// It costs a timer, 4 allocations and about 650 ns (BenchmarkPolicy). For a bound on each run
+// of a single task, [core.Attributes.RunLimit] costs less.
 type Timeout struct {
 	limit time.Duration
 	cause error
 }
 
-// NewTimeout makes one; limit must be positive.
+// NewTimeout makes a Timeout; limit must be positive, or the error matches core.ErrInvalid.
 func NewTimeout(limit time.Duration) (*Timeout, error) {
 	if limit <= 0 {
 		return nil, invalidf("the timeout is %v, and must be positive", limit)
@@ -38,12 +39,12 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 	}
 	return func(ctx context.Context, job core.Job) error {
 		// If what is within has asked to be run again the end is that of the first run.
-		end, repeated := recall(job, t).(time.Time)
+		end, repeated := recall(ctx, job, t).(time.Time)
 		if !repeated {
 			end = time.Now().Add(t.limit)
 		} else if !time.Now().Before(end) {
-			forget(job, t)
-			return t.cause
+			forget(ctx, job, t)
+			return &TimeoutError{Task: nameOf(job), Limit: t.limit}
 		}
 		inner, stop := context.WithDeadlineCause(ctx, end, t.cause)
 		defer stop()
@@ -52,19 +53,19 @@ func (t *Timeout) Intercept(next core.Handler) core.Handler {
 
 		if again, ok := wish(err); ok {
 			if !over && time.Now().Add(again.After).Before(end) {
-				keep(job, t, end)
+				keep(ctx, job, t, end)
 				return err
 			}
-			forget(job, t)
-			return &TimeoutError{Limit: t.limit, Err: again.Cause} // which is no wish any more
+			forget(ctx, job, t)
+			return &TimeoutError{Task: nameOf(job), Limit: t.limit, Err: again.Cause} // which is no wish any more
 		}
 		if repeated {
-			forget(job, t)
+			forget(ctx, job, t)
 		}
 		if !over {
 			return err
 		}
 		obeyed := err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
-		return &TimeoutError{Limit: t.limit, Late: !obeyed, Err: err}
+		return &TimeoutError{Task: nameOf(job), Limit: t.limit, Late: !obeyed, Err: err}
 	}
 }

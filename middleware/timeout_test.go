@@ -21,7 +21,7 @@ func TestTimeout(t *testing.T) {
 		took  time.Duration
 	}{
 		"in time":      {task: nap(59 * time.Second), took: 59 * time.Second},
-		"obeys":        {task: nap(time.Hour), over: true, inner: context.Canceled, took: time.Minute},
+		"obeys":        {task: nap(time.Hour), over: true, took: time.Minute},
 		"tells why":    {task: func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }, over: true, inner: middleware.ErrTimeout, took: time.Minute},
 		"ignores":      {task: func(context.Context) (int, error) { time.Sleep(time.Hour); return 1, nil }, over: true, late: true, took: time.Hour},
 		"fails late":   {task: func(context.Context) (int, error) { time.Sleep(time.Hour); return 1, errFlaky }, over: true, late: true, inner: errFlaky, took: time.Hour},
@@ -43,7 +43,7 @@ func TestTimeout(t *testing.T) {
 				if c.over && (timeout.Limit != time.Minute || timeout.Late != c.late || timeout.Error() == "") {
 					b.Errorf("%+v", timeout)
 				}
-				if c.inner != nil && c.inner != context.Canceled && !errors.Is(err, c.inner) || c.inner == nil && !c.over && err != nil {
+				if c.inner != nil && !errors.Is(err, c.inner) || c.inner == nil && !c.over && err != nil {
 					b.Error(err)
 				}
 				if (name == "in time" || c.late && name != "panics late") && v != 1 {
@@ -75,8 +75,8 @@ func TestTimeout_CancelledBefore(t *testing.T) {
 // E-MID-10: a timeout within a retry bounds each run, one around it all of them and the
 // waits, however the retry waits.
 func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
-	for _, here := range []bool{false, true} {
-		retry := must(middleware.NewRetry(middleware.RetryConfig{First: 10 * time.Second, Factor: 1, Jitter: -1, Here: here}))
+	for _, inPlace := range []bool{false, true} {
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Factor: 1, Jitter: -1, InPlace: inPlace}))
 		timeout := must(middleware.NewTimeout(time.Minute))
 		bothWays(t, func(b bench) { // runs of a minute, 10 s between them
 			runs := 0
@@ -116,7 +116,7 @@ func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
 			submit := b.with(timeout.Intercept, retry.Intercept)
 			d := took(func() {
 				_, err := submit(func(context.Context) (int, error) { runs++; time.Sleep(55 * time.Second); return 0, errFlaky }).Get()
-				if here {
+				if inPlace {
 					if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errFlaky) || !errors.Is(err, middleware.ErrExhausted) {
 						b.Error(err)
 					}
@@ -135,7 +135,7 @@ func TestTimeout_E_MID_10_AroundAndWithinRetry(t *testing.T) {
 // next task has all its time.
 func TestTimeout_OverInTheQueue(t *testing.T) {
 	bothWays(t, func(b bench) {
-		retry := must(middleware.NewRetry(middleware.RetryConfig{First: 10 * time.Second, Jitter: -1}))
+		retry := must(middleware.NewRetry(middleware.RetryConfig{Delay: 10 * time.Second, Jitter: -1}))
 		timeout := must(middleware.NewTimeout(time.Minute))
 		runs := 0
 		submit := b.with(timeout.Intercept, retry.Intercept)
@@ -168,6 +168,33 @@ func TestTimeout_OfATaskAbove(t *testing.T) {
 			t.Error(v, err)
 		}
 	})
+}
+
+// The text has the error of the task where that says more than the limit does.
+func TestTimeoutError_Text(t *testing.T) {
+	const limit = "middleware: task ran longer than its timeout of 1m0s"
+	cause := &middleware.TimeoutError{Limit: time.Minute}
+	for _, c := range []struct {
+		late bool
+		err  error
+		want string
+	}{
+		{false, nil, limit},
+		{false, context.DeadlineExceeded, limit},
+		{false, context.Canceled, limit},
+		{false, cause, limit},
+		{false, errFlaky, limit + ": flaky"},
+		{true, nil, limit},
+		{true, errFlaky, limit + " and then failed: flaky"},
+	} {
+		if got := (&middleware.TimeoutError{Limit: time.Minute, Late: c.late, Err: c.err}).Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	var net interface{ Timeout() bool } // as errors of package net have it
+	if err := middleware.ErrTimeout; !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &net) || !net.Timeout() || err.Error() != "middleware: task ran longer than its timeout" {
+		t.Error(err)
+	}
 }
 
 func TestTimeout_Invalid(t *testing.T) {

@@ -10,20 +10,22 @@ import (
 )
 
 // Waiting says what becomes of a task that a limit does not let run at once. The zero
-// Waiting refuses it: the task fails with a *[RefusedError].
+// Waiting denies it: the task fails with a *[DeniedError].
 type Waiting struct {
-	// Max is how long a task waits before it is refused. Negative: without a bound,
-	// until its context ends.
+	// Max is how long a task waits before it is denied; where it is known to be too short,
+	// as of a RateLimit, the task is denied at once. Negative: without a bound, until its
+	// context ends.
 	Max time.Duration
 	// Every, if positive, makes the task leave its goroutine: it is queued again by
 	// core.Again after that time, or when there is room as far as that is known, if that
-	// is later, and tries again, until Max has passed since it first tried. Then a wait costs no goroutine, and there is no order among those that
-	// wait. Everything around the limit runs anew each time.
+	// is later, and tries again, until Max has passed since it first tried. Then a wait costs
+	// no goroutine, and there is no order among those that wait. Everything around the limit
+	// runs anew each time.
 	//
 	// If Every is zero the task waits on its goroutine, in order, as in core.Blocking: its
 	// worker does other work meanwhile. So does, whatever Every is, what cannot be
-	// queued again: a plain function, which holds its worker up, and a decorated task
-	// that is executed outside of an engine.
+	// queued again: a plain function, which holds its worker up, a part of a task, and a
+	// decorated task that is executed outside of an engine.
 	Every time.Duration
 }
 
@@ -42,33 +44,33 @@ var errWaited = errors.New("middleware: waited for as long as allowed")
 
 // gate is a limit that a task passes before it runs.
 type gate struct {
-	try     func() bool
-	wait    func(ctx context.Context, most time.Duration) error // a negative one has no bound
-	leave   func()                                              // nil if what was taken is not given back
-	refused func() *RefusedError
+	try    func() bool
+	wait   func(ctx context.Context, most time.Duration) error // a negative one has no bound
+	leave  func()                                              // nil if what was taken is not given back
+	denied func() *DeniedError
 }
 
 // pass lets the task through g, or returns why it may not run now: the error of the
 // handler. self is the policy.
 func (w Waiting) pass(ctx context.Context, job core.Job, self any, g gate) error {
 	if g.try() {
-		if w.Every > 0 && job.Value(self) != nil {
-			forget(job, self)
+		if w.Every > 0 {
+			forget(ctx, job, self)
 		}
 		return nil
 	}
 	if w.Max == 0 {
-		return g.refused()
+		return g.denied()
 	}
 	if w.Every > 0 && repeatable(ctx, job) {
-		return w.comeBack(job, self, g.refused())
+		return w.comeBack(ctx, job, self, g.denied())
 	}
 	err := w.stay(ctx, g)
 	switch {
 	case err == errWaited:
-		return g.refused()
+		return g.denied()
 	case err != nil:
-		return fmt.Errorf("middleware: gave up waiting: %w", context.Cause(ctx))
+		return fmt.Errorf("middleware: gave up waiting: %w", whyEnded(ctx))
 	}
 	return nil
 }
@@ -86,31 +88,26 @@ func (w Waiting) stay(ctx context.Context, g gate) error {
 	return err
 }
 
-// comeBack asks for another run, or refuses the task if it has waited for long enough.
-func (w Waiting) comeBack(job core.Job, self any, refused *RefusedError) error {
+// comeBack asks for another run, or denies the task if it has waited for long enough.
+func (w Waiting) comeBack(ctx context.Context, job core.Job, self any, denied *DeniedError) error {
 	now := time.Now()
-	since, waiting := recall(job, self).(time.Time)
+	since, waiting := recall(ctx, job, self).(time.Time)
 	if !waiting {
 		since = now
 	}
-	delay := max(w.Every, refused.After)
+	delay := max(w.Every, denied.After)
 	if w.Max > 0 {
 		left := w.Max - now.Sub(since)
-		if left <= 0 {
-			forget(job, self)
-			return refused
+		if left <= 0 || denied.After > left { // then it would come back in vain
+			forget(ctx, job, self)
+			return denied
 		}
 		delay = min(delay, left)
 	}
 	if !waiting {
-		keep(job, self, since)
+		keep(ctx, job, self, since)
 	}
-	return core.Again(delay, refused)
-}
-
-// repeatable reports whether a wish to be run again is heard: in a task of an engine.
-func repeatable(ctx context.Context, job core.Job) bool {
-	return !job.IsZero() && core.JobOf(ctx) == job
+	return core.Again(delay, denied)
 }
 
 // sleep waits for d or the end of ctx, and returns the cause of that.

@@ -43,13 +43,13 @@ func (l *leaver) Resumed(core.Job) {
 // the end of its wait calls Goexit, gives its place back.
 func TestWaiting_GoexitOfScheduler(t *testing.T) {
 	bulkhead := must(middleware.NewBulkhead(middleware.BulkheadConfig{Tasks: 1, Wait: middleware.Waiting{Max: -1}}))
-	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveConfig{Most: 1, Wait: middleware.Waiting{Max: -1}}))
+	adaptive := must(middleware.NewAdaptiveLimit(middleware.AdaptiveLimitConfig{Max: 1, Wait: middleware.Waiting{Max: -1}}))
 	for name, c := range map[string]struct {
 		layer  core.Interceptor
 		inside func() int
 	}{
-		"Bulkhead":      {bulkhead.Intercept, func() int { return bulkhead.Inside("") }},
-		"AdaptiveLimit": {adaptive.Intercept, adaptive.Inside},
+		"Bulkhead":      {bulkhead.Intercept, func() int { return bulkhead.InFlight("") }},
+		"AdaptiveLimit": {adaptive.Intercept, adaptive.InFlight},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
