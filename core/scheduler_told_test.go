@@ -252,7 +252,9 @@ func TestScheduler_ToldOfAnEndAtOnce(t *testing.T) {
 				synctest.Wait()
 				switch how {
 				case "pause":
-					e.Pause()
+					if err := e.Pause(); err != nil {
+						t.Fatal(err)
+					}
 				case "resize":
 					if err := e.Resize(1); err != nil {
 						t.Fatal(err)
@@ -265,7 +267,9 @@ func TestScheduler_ToldOfAnEndAtOnce(t *testing.T) {
 						t.Errorf("the scheduler was not told of the end of %v", job)
 					}
 				}
-				e.Resume()
+				if err := e.Resume(); err != nil && how == "pause" {
+					t.Fatal(err)
+				}
 				close(hooked)
 				if err := e.Shutdown(t.Context()); err != nil {
 					t.Error(err)
