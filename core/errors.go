@@ -104,8 +104,12 @@ func (e *PanicError) Error() string {
 // Is matches ErrPanicked.
 func (e *PanicError) Is(target error) bool { return target == ErrPanicked }
 
-// Unwrap returns the value of the panic if it is an error.
+// Unwrap returns the value of the panic if it is an error. That of a nil *PanicError, which
+// may itself be the value of a panic, is nil.
 func (e *PanicError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
 	err, _ := e.Value.(error)
 	return err
 }

@@ -386,3 +386,14 @@ func TestPanic_PassedOnErrorIsNoPanic(t *testing.T) {
 		t.Errorf("%d of %d tasks that returned the error of another count as panicked", s.Panicked-before, n)
 	}
 }
+
+// A panic with a nil *PanicError is one like any other, and its error can be asked.
+func TestPanic_WithNilPanicError(t *testing.T) {
+	e := engineFor(t)
+	_, err := core.Run(soon(t), e, core.Func(func(context.Context) (int, error) {
+		panic((*core.PanicError)(nil))
+	}))
+	if !errors.Is(err, core.ErrPanicked) || errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
