@@ -166,20 +166,29 @@ func (e *Engine) schedClaim(job Job) (ok bool) {
 	return c.ok
 }
 
+// telling is when the user's scheduler is told that a job has ended.
+type telling uint8
+
+const (
+	tellNothing telling = iota // it never had the job, or has been told by a forced stop
+	tellNow
+	tellNext // when the worker asks for its next job
+)
+
 // completed tells the scheduler that a job has ended, and wakes a worker for what may
 // have become ready by it. Where the worker is about to ask for its next job, it tells
-// then, so that it needs in.mu once and not twice (next.go).
-func (w *worker) completed(job Job, outcome Outcome) {
+// then, so that it needs in.mu once and not twice (next.go): not where the job has run
+// inside another or is outlasted by a call of its own, and not where something of the
+// user's that reports the end comes before.
+func (w *worker) completed(job Job, tell telling, reports bool) {
 	e := w.engine
-	if e.in.optional.completer == nil {
-		return
-	}
-	next := w.job.IsZero() && !w.foreign && w.slot.Load() != nil
-	if next && outcome != OutcomePanicked && e.hooks.Load() == nil { // nothing of the user's comes before
+	switch {
+	case tell == tellNothing || e.in.optional.completer == nil:
+	case tell == tellNext && !reports:
 		w.untold = job
-		return
+	default:
+		e.schedCompleted(job)
 	}
-	e.schedCompleted(job)
 }
 
 // tell makes up for what completed has put off.

@@ -3,6 +3,8 @@ package core
 import (
 	"cmp"
 	"slices"
+
+	"github.com/uptutu/goman/core/internal/point"
 )
 
 // Jobs that leave the queue without being started: cancelled, expired,
@@ -297,12 +299,15 @@ func (e *Engine) flush(s *slot) {
 }
 
 // surelyFull reports whether a submission that does not wait would be refused,
-// where that is easy to tell.
+// where that is easy to tell: while the engine is hungry no slot keeps units. The look
+// without the lock spares the others the lock, and is not enough.
 func (e *Engine) surelyFull() bool {
 	if e.signal.Load()&signalHungry == 0 {
 		return false
 	}
+	point.At(point.Admit)
 	e.in.lock()
 	defer e.in.mu.Unlock()
-	return !e.in.closed && (e.in.first != nil || e.in.room <= 0)
+	hungry := e.signal.Load()&signalHungry != 0
+	return !e.in.closed && hungry && (e.in.first != nil || e.in.room <= 0)
 }

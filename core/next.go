@@ -205,6 +205,7 @@ func (w *worker) startBatch(s *slot) (job Job) {
 // has ended, if that is a job. The caller holds in.mu and s.mu.
 func (w *worker) startScheduled(s *slot, ended Job) Job {
 	e := w.engine
+	told := !ended.IsZero()
 	for {
 		wakes := e.in.optional.wakes.Load()
 		job, live, ok := e.schedPop(s.index, ended)
@@ -217,6 +218,9 @@ func (w *worker) startScheduled(s *slot, ended Job) Job {
 			return Job{}
 		}
 		if live && w.start(s, job) {
+			if told && e.in.optional.stored.live > 0 {
+				e.in.visible.Store(true) // the end may have let several go
+			}
 			return job
 		}
 		e.schedDropped(job)

@@ -25,7 +25,7 @@ type registered struct {
 
 const (
 	minRegister = 64
-	// keepRegister is how many places are kept while the register is empty.
+	// keepRegister is how many places are kept, however few of them are taken.
 	keepRegister = 1 << 13
 )
 
@@ -50,7 +50,7 @@ func (g *register) find(job Job) int {
 // add counts job as stored once more.
 func (g *register) add(job Job) {
 	if 2*g.taken >= len(g.places) {
-		g.grow()
+		g.resize(max(2*len(g.places), minRegister))
 	}
 	g.live++
 	p := &g.places[g.find(job)]
@@ -61,9 +61,8 @@ func (g *register) add(job Job) {
 	p.times++
 }
 
-func (g *register) grow() {
+func (g *register) resize(n int) {
 	old := g.places
-	n := max(2*len(old), minRegister)
 	g.places, g.shift = make([]registered, n), 64-bits.TrailingZeros(uint(n))
 	for _, p := range old {
 		if p.times > 0 {
@@ -90,10 +89,7 @@ func (g *register) remove(job Job) bool {
 	if g.places[i].times--; g.places[i].times > 0 {
 		return true
 	}
-	if g.taken--; g.taken == 0 && len(g.places) > keepRegister {
-		g.places = nil
-		return true
-	}
+	g.taken--
 	// Whoever was turned away from the free place moves into it.
 	mask := len(g.places) - 1
 	for next := (i + 1) & mask; g.places[next].times > 0; next = (next + 1) & mask {
@@ -103,6 +99,9 @@ func (g *register) remove(job Job) bool {
 		}
 	}
 	g.places[i] = registered{}
+	if len(g.places) > keepRegister && g.taken < len(g.places)/16 {
+		g.resize(len(g.places) / 4)
+	}
 	return true
 }
 

@@ -229,16 +229,15 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		} else if err != nil {
 			outcome = OutcomeFailed
 		}
-		counts, ordered := w.count(job, outcome)
+		counts, tell := w.count(job, outcome)
+		reports := e.reports(outcome)
 		switch { // deferred, because the user's scheduler may call Goexit
-		case counts:
-			defer e.report(job, outcome, err)
+		case counts && reports:
+			defer e.hookEnded(job, outcome, err)
 		case outcome == OutcomePanicked: // its end was told when it was given up
 			defer e.reportPanic(job, err)
 		}
-		if ordered {
-			w.completed(job, outcome)
-		}
+		w.completed(job, tell, reports)
 		return
 	}
 	point.At(point.Returned)
@@ -266,25 +265,26 @@ func (w *worker) resolve(job Job, f finding, err error) {
 		outcome, err = r.verdict(f, err)
 	}
 	r.setResult(err)
-	ordered := w.countAs(job, outcome, busy)
+	tell := w.countAs(job, outcome, busy)
 	if x := r.extra.Load(); x != nil {
 		r.stopTimer()
 	}
 	r.endContext()
 	r.finish()
-	defer e.report(job, outcome, err) // also if the user's scheduler calls Goexit
-	if ordered {
-		w.completed(job, outcome)
+	reports := e.reports(outcome)
+	if reports {
+		defer e.hookEnded(job, outcome, err) // also if the user's scheduler calls Goexit
 	}
+	w.completed(job, tell, reports)
 }
 
 // countAs is count. If another goroutine of the task is inside a call that uses the
 // slot, it may give the slot away or end a nested task at this moment: then all
-// locks are taken.
-func (w *worker) countAs(job Job, outcome Outcome, busy bool) (ordered bool) {
+// locks are taken. The worker waits for the end of that call, and so tells before.
+func (w *worker) countAs(job Job, outcome Outcome, busy bool) telling {
 	if !busy {
-		_, ordered = w.count(job, outcome)
-		return ordered
+		_, tell := w.count(job, outcome)
+		return tell
 	}
 	e := w.engine
 	slots := e.lockAll()
@@ -297,21 +297,26 @@ func (w *worker) countAs(job Job, outcome Outcome, busy bool) (ordered bool) {
 		e.late.Add(1)
 	}
 	e.checkIdle()
-	return counts && ordered
+	if counts && ordered {
+		return tellNow
+	}
+	return tellNothing
 }
 
 // count counts the end of a job that w has started. It reports whether it was still
 // to be counted, and whether the scheduler is to be told of it.
-func (w *worker) count(job Job, outcome Outcome) (counts, ordered bool) {
+func (w *worker) count(job Job, outcome Outcome) (counts bool, tell telling) {
 	s := w.slot.Load()
 	if s == nil {
 		s = &w.engine.outside
 	}
 	s.mu.Lock()
-	counts, ordered = w.drop(job)
+	loops := !w.job.IsZero()
+	counts, ordered := w.drop(job)
 	if counts {
 		s.tally.ended[outcome]++
 	}
+	loops = loops && w.job.IsZero() // it was the loop's own
 	s.mu.Unlock()
 	if !counts { // a forced stop has
 		w.engine.late.Add(1)
@@ -319,12 +324,16 @@ func (w *worker) count(job Job, outcome Outcome) (counts, ordered bool) {
 	if s == &w.engine.outside {
 		w.engine.checkIdle()
 	}
-	return counts, counts && ordered
+	switch {
+	case !counts || !ordered:
+		return counts, tellNothing
+	case loops:
+		return counts, tellNext
+	}
+	return counts, tellNow
 }
 
-// report tells hooks and log that job has ended.
-func (e *Engine) report(job Job, outcome Outcome, err error) {
-	if h := e.hooks.Load(); h != nil || outcome == OutcomePanicked {
-		e.hookEnded(job, outcome, err)
-	}
+// reports tells whether hooks or log are to be told of an end.
+func (e *Engine) reports(outcome Outcome) bool {
+	return outcome == OutcomePanicked || e.hooks.Load() != nil
 }

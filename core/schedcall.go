@@ -123,10 +123,11 @@ func (e *Engine) callHere(c *schedCall) (err error) {
 // callApart is call on a goroutine of its own: it always returns.
 func (e *Engine) callApart(c *schedCall) (err error) {
 	copied := *c
-	if !e.apart(func() { err = e.callHere(&copied) }) {
+	returned := e.apart(func() { err = e.callHere(&copied) })
+	*c = copied
+	if !returned {
 		err = &goexitError{engine: e.name, task: c.method.String()}
 	}
-	*c = copied
 	return err
 }
 

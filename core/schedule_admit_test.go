@@ -4,6 +4,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 
@@ -180,4 +181,51 @@ func TestSchedule_SubmitAgainstStop(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A submitter that does not wait, of a queue that was full a while ago, against
+// cancellation, new tasks and the start of one: of four places three are taken at most
+// without it, so it gets one. (P-C3)
+func TestSchedule_TryAgainstCalm(t *testing.T) {
+	explore(t, point.Config{Faults: 0.02}, 3000, func(c *point.Controller) string {
+		s := newStage(c, core.WithWorkers(1), core.WithQueueCapacity(4))
+		begun, free := make(chan struct{}), make(chan struct{})
+		holds := core.Func(func(context.Context) (int, error) {
+			begun <- struct{}{}
+			<-free
+			point.At(point.Actor)
+			return 1, nil
+		})
+		submit := func(task core.Task[int]) *core.Future[int] {
+			f, err := s.plain(context.Background(), task)
+			if err != nil {
+				c.Errorf("Submit: %v", err)
+			}
+			return f
+		}
+		submit(holds)
+		<-begun
+		point.At(point.Actor)
+		submit(holds)
+		gone := []*core.Future[int]{submit(value(1)), submit(value(1)), submit(value(1))}
+		if err := s.engine.TryGo(func() {}); !errors.Is(err, core.ErrQueueFull) {
+			c.Errorf("TryGo: %v", err)
+		}
+		gone[2].Cancel()
+		c.Go("others", func() {
+			gone[1].Cancel()
+			gone[0].Cancel()
+			submit(value(1))
+			submit(value(1))
+			free <- struct{}{}
+			<-begun // the second one has begun
+			point.At(point.Actor)
+			submit(value(1))
+		})
+		f, err := core.TrySubmit(context.Background(), s.engine, value(1))
+		err = s.keep(f, err)
+		c.Join()
+		close(free)
+		return s.fate(f, err)
+	}, "ran")
 }

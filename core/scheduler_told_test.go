@@ -25,6 +25,8 @@ func (s *refusing) Refuse(job core.Job) error {
 		return errTooMuch
 	case "panic":
 		panic("of Refuse")
+	case "exit":
+		runtime.Goexit()
 	}
 	return nil
 }
@@ -122,6 +124,34 @@ func TestScheduler_Refuser(t *testing.T) {
 	}
 	if got := e.Stats().Rejected; got.Refused != 4 || got.Internal != 1 {
 		t.Errorf("%d refused and %d by a panic, want 4 and 1", got.Refused, got.Internal)
+	}
+}
+
+// The error and the log name the method that has failed, also where two are called one
+// after another.
+func TestScheduler_NamesTheMethod(t *testing.T) {
+	var log logbook
+	e := engineFor(t, core.WithScheduler(new(refusing)), log.option())
+	ctx := soon(t)
+	submit := func(name string) (err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err = core.SubmitWith(ctx, e, named(name), value(1))
+		}()
+		<-done
+		return err
+	}
+	_ = submit("exit") // which ends the goroutine; from now on the methods are called apart
+	if err := submit("exit"); !errors.Is(err, core.ErrGoexit) || !contains(err.Error(), "scheduler's Refuse") {
+		t.Errorf("Goexit of Refuse: %v", err)
+	}
+	if err := submit("panic"); !errors.Is(err, core.ErrPanicked) || !contains(err.Error(), "scheduler's Refuse") {
+		t.Errorf("panic of Refuse: %v", err)
+	}
+	endEngine(t, e)
+	if text := log.String(); contains(text, "scheduler's Push") {
+		t.Errorf("the log blames Push:\n%s", text)
 	}
 }
 

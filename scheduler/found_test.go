@@ -196,3 +196,53 @@ func TestKeyed_InnerPanics(t *testing.T) {
 		t.Errorf("ran %v, want %v", l.names, want)
 	}
 }
+
+// If the nested scheduler fails while heads of several keys are swept, the other keys go
+// on, and the next sweep finds all of them in order.
+func TestKeyed_InnerPanicsInSweep(t *testing.T) {
+	inner := new(fickle)
+	s := must(scheduler.NewKeyed(1, func() (*fickle, error) { return inner, nil }))
+	e := coretest.New(t, core.WithWorkers(1), core.WithScheduler(s))
+	l := new(runs)
+	sweep := func() (failed any) {
+		defer func() { failed = recover() }()
+		s.Sweep(func(job core.Job) bool { return !job.IsQueued() })
+		return nil
+	}
+	for _, fails := range []bool{true, false} {
+		if err := e.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		var seconds []*core.Future[int]
+		for _, key := range []string{"a", "b", "c"} {
+			attributes := core.Attributes{Key: key}
+			first := must(core.SubmitWith(soon(t), e, attributes, l.task(key)))
+			seconds = append(seconds, must(core.SubmitWith(soon(t), e, attributes, l.task(key))))
+			first.Cancel()
+		}
+		inner.fails = fails
+		if failed := sweep(); (failed != nil) != fails {
+			t.Fatalf("Sweep panicked with %v", failed)
+		}
+		if err := e.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range seconds[1:] {
+			if _, err := f.Await(soon(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if fails { // a's has to be let in by another of its key
+			must(core.SubmitWith(soon(t), e, core.Attributes{Key: "a"}, l.task("a")))
+		}
+		if _, err := seconds[0].Await(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.WaitIdle(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Keys(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}

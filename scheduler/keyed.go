@@ -144,6 +144,20 @@ func (s *Keyed) advance(l *lane) {
 	}
 }
 
+// advanceAll advances lanes: the others too if the nested scheduler fails to take a job.
+func (s *Keyed) advanceAll(list []*lane) {
+	done := 0
+	defer func() {
+		if done < len(list) {
+			s.advanceAll(list[done:])
+		}
+	}()
+	for done < len(list) {
+		done++
+		s.advance(list[done-1])
+	}
+}
+
 // Claim implements core.Claimer.
 func (s *Keyed) Claim(job core.Job) (holder core.Job, ok bool) {
 	key := job.Key()
@@ -167,8 +181,8 @@ func (s *Keyed) Sweep(drop func(core.Job) bool) {
 	defer func() { // also if the nested scheduler panics
 		for _, l := range moved {
 			l.moved = false
-			s.advance(l)
 		}
+		s.advanceAll(moved)
 	}()
 	s.jobs.Sweep(func(job core.Job) bool {
 		if !drop(job) {

@@ -34,20 +34,20 @@ type lanes struct {
 	chains []*lane // a power of two
 	count  int
 	seed   maphash.Seed
+	spare  sync.Pool // lanes without a key
 }
 
 // A table that is filled and emptied again and again is not to be resized each time.
 const minChains = 256
 
-// spareLanes are lanes without a key. The garbage collector empties it.
-var spareLanes = sync.Pool{New: func() any {
+func newLane() any {
 	l := new(lane)
 	l.out = l.places[:0]
 	return l
-}}
+}
 
 func newLanes() lanes {
-	return lanes{chains: make([]*lane, minChains), seed: maphash.MakeSeed()}
+	return lanes{chains: make([]*lane, minChains), seed: maphash.MakeSeed(), spare: sync.Pool{New: newLane}}
 }
 
 // chain returns where the chain of a hash begins.
@@ -73,7 +73,7 @@ func (t *lanes) add(key string, hash uint64) *lane {
 		t.resize(2 * t.count)
 	}
 	t.count++
-	l := spareLanes.Get().(*lane)
+	l := t.spare.Get().(*lane)
 	l.key, l.hash = key, hash
 	t.link(l)
 	return l
@@ -92,7 +92,7 @@ func (t *lanes) remove(l *lane) {
 	}
 	l.key, l.next = "", nil
 	if cap(l.out) == 1 && len(l.waiting.buffer) <= ringMin {
-		spareLanes.Put(l)
+		t.spare.Put(l)
 	}
 }
 
