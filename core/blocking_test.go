@@ -55,7 +55,8 @@ func TestBlocking_PanicAndGoexit(t *testing.T) {
 	}
 	fill(t, e, 10)
 	idle(t, e)
-	if s := e.Stats(); s.Workers != 1 || s.Idle != 1 || s.Waiting != 0 {
+	allIdle(t, e)
+	if s := e.Stats(); s.Workers != 1 || s.Waiting != 0 {
 		t.Errorf("after: %+v", s)
 	}
 }

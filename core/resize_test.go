@@ -159,7 +159,8 @@ func TestResize_E_SIZE_04_Flips(t *testing.T) {
 	if submitted.Load() != ran.Load() {
 		t.Errorf("%d of %d ran", ran.Load(), submitted.Load())
 	}
-	if s := e.Stats(); s.Workers != 2 || s.Idle != 2 || s.Succeeded != 2*uint64(ran.Load()) {
+	allIdle(t, e)
+	if s := e.Stats(); s.Workers != 2 || s.Succeeded != 2*uint64(ran.Load()) {
 		t.Errorf("%+v", s)
 	}
 	g := new(gauge)

@@ -266,7 +266,8 @@ func TestStats_Waiting(t *testing.T) {
 		t.Error(err)
 	}
 	idle(t, e)
-	if s := e.Stats(); s.Running != 0 || s.Waiting != 0 || s.Idle != 1 {
+	allIdle(t, e)
+	if s := e.Stats(); s.Running != 0 || s.Waiting != 0 || s.Workers != 1 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -316,6 +316,12 @@ func synchronise(t testing.TB, what string, cond func() bool) {
 	}
 }
 
+// allIdle waits until no worker holds a slot. After WaitIdle one may still look for work.
+func allIdle(t testing.TB, e *core.Engine) {
+	t.Helper()
+	synchronise(t, "idle workers alone", func() bool { s := e.Stats(); return s.Idle == s.Workers })
+}
+
 func TestStop_InsideTask(t *testing.T) {
 	calls := map[string]func(*core.Engine, context.Context) error{
 		"Shutdown": (*core.Engine).Shutdown,
