@@ -6,10 +6,10 @@ import (
 )
 
 // register counts what a user's scheduler stores, in case it does not give it back. It
-// is a hash table with linear probing, since a map costs more than all else that the
-// engine does for such a scheduler, under the mutex that all goroutines want: see
-// BenchmarkRegister. A job's address is its hash: Go's collector moves nothing that is
-// on the heap. The zero register is empty. It is not safe for concurrent use.
+// is a hash table with linear probing, since a map takes two to three times as long, under
+// the mutex that all goroutines want: see BenchmarkRegister. A job's address is hashed: Go's
+// collector moves nothing that is on the heap. The zero register is empty. It is not safe
+// for concurrent use.
 type register struct {
 	places []registered // a power of two, or none; at most half of them are taken
 	taken  int

@@ -161,7 +161,7 @@ func TestGuideShowsTestedLines(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(name)
 		if errors.Is(err, os.ErrNotExist) {
-			t.Skipf("%s is not here: the module is used outside its repository", name)
+			t.Skipf("%s is not here: the module is used outside its repository; in a clone of that: go test ./core/coretest", name)
 		}
 		if err != nil {
 			t.Fatal(err)
